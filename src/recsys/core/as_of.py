@@ -1,0 +1,104 @@
+"""What a request may see. The only file that compares times.
+
+Everything downstream takes the counts returned here and never decides visibility again: families,
+histories, candidate ticks and training pairs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.log import EventLog, ItemTable, RequestArrays
+
+Array = NDArray[Any]
+Cuts = Mapping[str, Array]
+Snapshot = Literal["request", "daily"]
+
+OWN_KEYS = ("user", "user_item", "user_category", "user_brand")  # a request's own user: never frozen
+SHARED_KEYS = ("item", "category", "brand", "global")
+KEYS = OWN_KEYS + SHARED_KEYS
+
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How late the state is that a request sees.
+
+    Parameters
+    ----------
+    lag_us : int
+        Microseconds that an event takes to reach the state; 0 for a live service.
+    snapshot : {"request", "daily"}
+        To the second, or as of the last midnight (UTC), as nightly batch scoring sees it.
+    shared_snapshot : {"request", "daily"}, optional
+        Another snapshot for the state that users share; candidate ticks are "daily" here.
+    freeze_us : int, optional
+        A time at which the shared state stands still; the user's own history goes on.
+    """
+
+    lag_us: int = 0
+    snapshot: Snapshot = "request"
+    shared_snapshot: Snapshot | None = None
+    freeze_us: int | None = None
+
+
+def _count(log: EventLog, times: Array) -> Array:
+    """How many events lie strictly before each time."""
+    return np.searchsorted(log.time, times, side="left").astype(np.int64)
+
+
+def _seen_by(times: Array, snapshot: Snapshot, lag_us: int) -> Array:
+    if snapshot == "daily":
+        times = times - np.mod(times, DAY_US)
+    return times - lag_us
+
+
+def _first_of_request(log: EventLog, requests: RequestArrays) -> Array:
+    """The position of each request's own first event, or the log's end."""
+    n = len(log.time)
+    size = max(int(log.request.max(initial=-1)), int(requests.request.max(initial=-1))) + 2
+    first = np.full(size, n, np.int64)
+    np.minimum.at(first, log.request, np.where(log.request < 0, n, np.arange(n)))
+    return np.where(requests.request < 0, n, first[requests.request])
+
+
+def cut(log: EventLog, requests: RequestArrays, policy: Policy) -> Cuts:
+    """Count the events that each request may see, for each key of state.
+
+    A request sees strictly earlier events only, and never an event of its own ``request``.
+
+    Parameters
+    ----------
+    log : EventLog
+        Sorted by time.
+    requests : RequestArrays
+    policy : Policy
+
+    Returns
+    -------
+    mapping of key to int64 array, shape (requests,)
+        The length of the visible prefix of the log.
+    """
+    own_first = _first_of_request(log, requests)
+    own_times = _seen_by(requests.time, policy.snapshot, policy.lag_us)
+    shared_times = _seen_by(requests.time, policy.shared_snapshot or policy.snapshot, policy.lag_us)
+    if policy.freeze_us is not None:
+        shared_times = np.minimum(shared_times, policy.freeze_us)
+    own = np.minimum(_count(log, own_times), own_first)
+    shared = np.minimum(_count(log, shared_times), own_first)
+    return {key: own if key in OWN_KEYS else shared for key in KEYS}
+
+
+def before(log: EventLog, time_us: int) -> int:
+    """How many events of the log lie strictly before a time: the visible prefix at a window's start."""
+    return int(np.searchsorted(log.time, time_us, side="left"))
+
+
+def available(items: ItemTable, time_us: int) -> Array:
+    """Which items could be had at a time: bool, shape (items,); from is inclusive, to exclusive."""
+    open_: Array = (items.available_from <= time_us) & (time_us < items.available_to)
+    return open_

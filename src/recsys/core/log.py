@@ -1,0 +1,216 @@
+"""The coded event log: plain arrays sorted by time, each event linked to its user's previous one.
+
+Every reader of history in the house, offline and online, is a walk along ``prev``: a training pair, a
+feature, a candidate and the encoder's user vector see the same items in the same order.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.columns import INTERACTIONS
+from recsys.core.jit import kernel
+
+Array = NDArray[Any]
+HISTORY = 50  # the longest history that anything reads; the length of the online ring
+
+OPEN_FROM = np.iinfo(np.int64).min
+OPEN_TO = np.iinfo(np.int64).max
+
+
+class EventLog(NamedTuple):
+    """Events sorted by time; equal times keep the order of arrival. All arrays have shape (events,)."""
+
+    user: Array  # int32 code
+    item: Array  # int32 code
+    time: Array  # int64, microseconds since 1970-01-01 UTC
+    kind: Array  # int8, index into EVENT_TYPES
+    value: Array  # float32, NaN where none was given
+    price: Array  # float32, NaN where none was given
+    request: Array  # int32 code of the request the event belongs to, -1 for none
+    position: Array  # int16 display position from 1, -1 for none
+    prev: Array  # int64 position in the log of the user's previous interaction, -1 for none
+
+
+class ItemTable(NamedTuple):
+    """What state and candidates may know of an item: static columns of shape (items,)."""
+
+    category: Array  # int32 code, -1 unknown
+    brand: Array  # int32 code, -1 unknown
+    price: Array  # float32, NaN unknown
+    available_from: Array  # int64 microseconds, OPEN_FROM where open
+    available_to: Array  # int64 microseconds, OPEN_TO where open
+
+
+class RequestArrays(NamedTuple):
+    """Requests sorted by time; shape (requests,)."""
+
+    user: Array  # int32 code, -1 unknown
+    time: Array  # int64 microseconds, the "as of"
+    request: Array  # int32 code as in EventLog.request, -1 where the request logged nothing
+
+
+class RowBlock(NamedTuple):
+    """Items to score for each request: those of request r are ``items[offsets[r]:offsets[r + 1]]``."""
+
+    offsets: Array  # int64, shape (requests + 1,)
+    items: Array  # int32, shape (rows,)
+
+
+class View(NamedTuple):
+    """What one request, or the update of one event, knows of its user: the last events, newest first."""
+
+    user: int
+    time: int
+    n: int  # how many of the arrays' places are filled
+    items: Array  # int32, shape (HISTORY,)
+    kinds: Array  # int8
+    times: Array  # int64
+
+
+@kernel
+def _link(user: Array, kind: Array, interaction: Array, n_users: int) -> Array:
+    latest = np.full(n_users, -1, np.int64)
+    prev = np.empty(user.shape[0], np.int64)
+    for i in range(user.shape[0]):
+        u = user[i]
+        prev[i] = latest[u] if u >= 0 else -1
+        if u >= 0 and interaction[kind[i]]:
+            latest[u] = i
+    return prev
+
+
+@kernel
+def follow(log: EventLog, head: int, limit: int, items: Array, kinds: Array, times: Array) -> int:
+    """Walk back from ``head`` along a user's interactions, newest first; return how many were found."""
+    n = 0
+    while head >= 0 and n < limit:
+        items[n] = log.item[head]
+        kinds[n] = log.kind[head]
+        times[n] = log.time[head]
+        head = log.prev[head]
+        n += 1
+    return n
+
+
+@kernel
+def _heads(log: EventLog, interaction: Array, order: Array, users: Array, visible: Array, n_users: int) -> Array:
+    latest = np.full(n_users, -1, np.int64)
+    out = np.full(users.shape[0], -1, np.int64)
+    done = 0
+    for r in order:
+        while done < visible[r]:
+            if log.user[done] >= 0 and interaction[log.kind[done]]:
+                latest[log.user[done]] = done
+            done += 1
+        if 0 <= users[r] < n_users:
+            out[r] = latest[users[r]]
+    return out
+
+
+def interaction_mask() -> Array:
+    """Which event types enter a history: bool, shape (128,), indexed by kind."""
+    mask = np.zeros(128, np.bool_)
+    mask[list(INTERACTIONS)] = True
+    return mask
+
+
+def heads(log: EventLog, users: Array, visible: Array) -> Array:
+    """Each request's entrance to its user's history.
+
+    Parameters
+    ----------
+    log : EventLog
+    users : int32 array, shape (requests,)
+    visible : int64 array, shape (requests,)
+        How many events of the log the request may see (``as_of.cut``).
+
+    Returns
+    -------
+    int64 array, shape (requests,)
+        The log position of the user's last visible interaction, -1 where there is none.
+    """
+    n_users = int(log.user.max(initial=-1)) + 1
+    order = np.argsort(visible, kind="stable")
+    return _heads(log, interaction_mask(), order, users, visible, n_users)
+
+
+def make_log(
+    user: Array,
+    item: Array,
+    time: Array,
+    kind: Array,
+    value: Array | None = None,
+    price: Array | None = None,
+    request: Array | None = None,
+    position: Array | None = None,
+    *,
+    sort: bool = True,
+) -> EventLog:
+    """Sort events by time (stable) and link each to its user's previous interaction.
+
+    ``sort=False`` keeps the order of arrival, for a log in which some events came late.
+    """
+    n = len(user)
+
+    def column(values: Array | None, dtype: Any, missing: Any) -> Array:
+        return np.full(n, missing, dtype) if values is None else np.asarray(values, dtype)
+
+    order = np.argsort(np.asarray(time, np.int64), kind="stable") if sort else np.arange(n)
+    users, kinds = np.asarray(user, np.int32)[order], np.asarray(kind, np.int8)[order]
+    prev = _link(users, kinds, interaction_mask(), int(users.max(initial=-1)) + 1)
+    return EventLog(
+        users,
+        np.asarray(item, np.int32)[order],
+        np.asarray(time, np.int64)[order],
+        kinds,
+        column(value, np.float32, np.nan)[order],
+        column(price, np.float32, np.nan)[order],
+        column(request, np.int32, -1)[order],
+        column(position, np.int16, -1)[order],
+        prev,
+    )
+
+
+def prefix(log: EventLog, n: int) -> EventLog:
+    """The first ``n`` events; links stay valid, since they only point back."""
+    return EventLog(*(column[:n] for column in log))
+
+
+def save_arrays(arrays: Sequence[Array], names: Sequence[str], folder: Path) -> None:
+    """Write each array as ``<name>.npy`` into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(names, arrays, strict=True):
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def load_array(path: Path) -> Array:
+    """Map an array copy-on-write; read-only arrays would be another type to compiled code."""
+    array: Array = np.load(path, allow_pickle=False)
+    if array.nbytes < 1 << 16:  # a small one is not worth a mapping, and an empty one cannot have it
+        return array
+    mapped: Array = np.load(path, mmap_mode="c", allow_pickle=False)
+    return mapped.view(np.ndarray)
+
+
+def save_log(log: EventLog, folder: Path) -> None:
+    """Write a log as one ``.npy`` a column."""
+    save_arrays(log, EventLog._fields, folder)
+
+
+def load_log(folder: Path) -> EventLog:
+    """Map a log written by `save_log`."""
+    return EventLog(*(load_array(folder / f"{name}.npy") for name in EventLog._fields))
+
+
+def save_items(items: ItemTable, folder: Path) -> None:
+    """Write an item table as one ``.npy`` a column."""
+    save_arrays(items, ItemTable._fields, folder)
+
+
+def load_items(folder: Path) -> ItemTable:
+    """Map an item table written by `save_items`."""
+    return ItemTable(*(load_array(folder / f"{name}.npy") for name in ItemTable._fields))
