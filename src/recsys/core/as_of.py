@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.log import EventLog, ItemTable, RequestArrays
+from recsys.core.log import EventLog, ItemTable, RequestArrays, heads
 
 Array = NDArray[Any]
 Cuts = Mapping[str, Array]
@@ -102,3 +102,30 @@ def available(items: ItemTable, time_us: int) -> Array:
     """Which items could be had at a time: bool, shape (items,); from is inclusive, to exclusive."""
     open_: Array = (items.available_from <= time_us) & (time_us < items.available_to)
     return open_
+
+
+def n_available(items: ItemTable, times: Array) -> Array:
+    """How many items could be had at each time: int32, shape (times,)."""
+    come = np.searchsorted(np.sort(items.available_from), times, side="right")
+    ends = np.maximum(
+        items.available_from, items.available_to
+    )  # one that ends before it begins is never there
+    gone = np.searchsorted(np.sort(ends), times, side="right")
+    return (come - gone).astype(np.int32)
+
+
+def pair_heads(log: EventLog) -> Array:
+    """Each event's entrance to the history before it, as a training pair may see it.
+
+    ``log.prev`` links events in order of arrival, so it also reaches events of the same moment and of
+    the same request or basket. A training pair sees what its request would have seen: this is `cut`,
+    with every event taken as a request.
+
+    Returns
+    -------
+    int64 array, shape (events,)
+        The log position of the user's last interaction at a strictly earlier time and before the
+        event's own request began, -1 where there is none.
+    """
+    visible = cut(log, RequestArrays(log.user, log.time, log.request), Policy())["user"]
+    return heads(log, log.user, visible)

@@ -1,0 +1,1 @@
+"""The Hydra configuration, shipped inside the package as recsys.conf."""

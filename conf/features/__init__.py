@@ -1,0 +1,1 @@
+"""Feature rows: one row of config is one or more columns."""

@@ -1,0 +1,134 @@
+"""The form of every benchmark: named figures with goals, one table printed, one JSON written."""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal, NamedTuple
+
+Sense = Literal["min", "max", "none"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    Parameters
+    ----------
+    name, value, unit : str, float, str
+    against : str
+        What it is compared with, if anything.
+    goal : float, optional
+        None where a figure is only printed.
+    sense : {"min", "max", "none"}
+        Whether the goal is the least or the most that the value may be.
+    low, high : float, optional
+        The least and the most of the repetitions.
+    note : str
+    """
+
+    name: str
+    value: float
+    unit: str
+    against: str = ""
+    goal: float | None = None
+    sense: Sense = "none"
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    holds: bool | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        holds = None
+        if self.goal is not None and self.sense != "none":
+            holds = self.value >= self.goal if self.sense == "min" else self.value <= self.goal
+        object.__setattr__(self, "holds", holds)
+
+
+class Spread(NamedTuple):
+    """Repetitions of one measurement, in its unit."""
+
+    middle: float
+    low: float
+    high: float
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Median, least and most."""
+    return Spread(median(values), min(values), max(values))
+
+
+def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Spread]:
+    """Seconds of each run, in turns, so that a busy moment of the machine falls on all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: spread(values) for name, values in seconds.items()}
+
+
+def machine() -> str:
+    """Processor, cores, memory and Python of this machine, in words."""
+    model = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = names[0] if names else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit measured; "+" where the tree differs from it."""
+    try:
+        here = Path(__file__).resolve().parent
+        head = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )
+        return head.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """The figures as text, one a line."""
+    lines = [("figure", "value", "unit", "range", "goal", "holds", "note")]
+    for f in figures:
+        span = "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}"
+        goal = "" if f.goal is None else f"{'at least' if f.sense == 'min' else 'at most'} {f.goal:g}"
+        holds = "" if f.holds is None else ("yes" if f.holds else "NO")
+        note = "; ".join(part for part in (f"against {f.against}" if f.against else "", f.note) if part)
+        value = f"{f.value:,.0f}" if abs(f.value) >= 1000 else f"{f.value:.4g}"
+        lines.append((f.name, value, f.unit, span, goal, holds, note))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def arguments(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
+    """The options that every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="of: " + ", ".join(names))
+    parser.add_argument("--quick", action="store_true", help="small input: does it run, not how fast")
+    return parser
+
+
+def report(bench: str, figures: Sequence[Figure], out: Path | None) -> None:
+    """Print the table; write the JSON, if asked, by an atomic rename."""
+    print(table(figures))
+    if out is not None:
+        told = {"bench": bench, "commit": commit(), "machine": machine(), "figures": [asdict(f) for f in figures]}
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = out.with_name(out.name + ".part")
+        part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        part.replace(out)

@@ -1,0 +1,74 @@
+"""Stage bundle: the model folder that `Ranker.load` opens, with the state as of the log's end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.candidates.sources import CandidatesConfig, popular_list
+from recsys.data.prepare import load
+from recsys.features.extra_columns import item_attributes, user_attributes
+from recsys.interest.text import can_encode
+from recsys.interest.vectors import load_vectors
+from recsys.pipelines.runner import Facts, Stage
+from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.reranker import Reranker
+from recsys.serving.bundle_write import BundleParts, write_bundle
+from recsys.state.family import StateConfig
+from recsys.state.store import State
+
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which reranker goes into the bundle, and what it is served with."""
+
+    variant: str
+    seed: int
+    train_windows: tuple[str, ...]
+    features: StateConfig
+    candidates: CandidatesConfig
+    select: SelectConfig
+    threads: int = 2
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """Replay the whole log into a state and put everything that serving needs into one folder."""
+    data = load(inputs["prepare"])
+    clock = bool(data.meta["clock"])
+    encoder = inputs["train-encoder"]
+    reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
+    state = State.new(config.features, clock, len(data.users), data.item_table)
+    state.advance(data.log, len(data.log.time), threads=config.threads)
+    windows = {"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"}
+    write_bundle(
+        out / MODEL,
+        BundleParts(
+            users=data.codes["users"],
+            items=data.codes["items"],
+            item_table=data.item_table,
+            state=state,
+            trees=reranker.text,
+            columns=reranker.columns,
+            popular=popular_list(data.log, data.item_table, len(data.log.time), config.candidates, clock),
+            clock=clock,
+            reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
+            vectors=load_vectors(inputs["embed"]),
+            text=encoder,
+            engine="onnx" if can_encode(encoder) else "vectors",
+            item_attributes=item_attributes(data.items),
+            user_attributes=user_attributes(data.users),
+            candidates=config.candidates,
+            select=config.select,
+            windows=windows,
+            labels=dict(reranker.config.get("label_gain", {})),
+        ),
+    )
+    return Facts(rows={"users": len(data.users), "items": len(data.items), "events": len(data.log.time)}, saw={"state": "all"})
+
+
+STAGE = Stage(
+    "bundle",
+    work,
+    ("recsys.serving", "recsys.state", "recsys.candidates", "recsys.features", "recsys.pipelines.bundle"),
+)

@@ -1,0 +1,85 @@
+"""Stage candidates: what each source offers at each request, merged into a pool."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from recsys.candidates.merge import Pool, merge, pool_of_frame
+from recsys.candidates.offers import Offers
+from recsys.candidates.recall import recall_table
+from recsys.candidates.sources import CandidatesConfig, make_pool, offer_all
+from recsys.core import columns as c
+from recsys.core.log import heads
+from recsys.data.prepare import Prepared, load
+from recsys.data.requests import request_arrays
+from recsys.interest.user import load_user_tower
+from recsys.interest.vectors import load_vectors
+from recsys.interest.score import query_vectors
+from recsys.pipelines.runner import Facts, Stage
+from recsys.pipelines.variants import Variant, cuts_of
+from recsys.state.family import StateConfig
+
+LOGGED = "logged"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sources, the neighbour lists they read, and the variants."""
+
+    candidates: CandidatesConfig
+    features: StateConfig
+    variants: Mapping[str, Variant]
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """One pool a variant; logged lists are their own pool."""
+    data = load(inputs["prepare"])
+    rows = {}
+    for name, variant in config.variants.items():
+        pool = logged_pool(data) if data.meta["rows"] == LOGGED else _retrieved(inputs, config, data, variant)
+        pool.frame().write_parquet(out / f"{name}.parquet")
+        rows[name] = len(pool.items)
+    return Facts(rows=rows)
+
+
+def logged_pool(data: Prepared) -> Pool:
+    """The lists that were shown, in their order, as a pool of one source."""
+    shown = data.truth.filter(pl.col(c.SHOWN)) if c.SHOWN in data.truth.columns else data.truth
+    offsets = np.searchsorted(shown[c.REQUEST].to_numpy(), np.arange(len(data.requests) + 1)).astype(np.int64)
+    n = len(shown)
+    place = np.arange(n) - np.repeat(offsets[:-1], np.diff(offsets)) + 1
+    ranks = place.astype(np.int16)[:, None]
+    return Pool((LOGGED,), offsets, shown[c.ITEM].to_numpy(), ranks, np.full((n, 1), np.nan, np.float32))
+
+
+def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, variant: Variant) -> Pool:
+    requests = request_arrays(data.requests)
+    window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
+    clock = bool(data.meta["clock"])
+    snapshot = "daily" if clock else None  # without a clock there are no days: the state as of the request
+    cuts = cuts_of(data.log, requests, window, data.windows, variant, snapshot)
+    tower = load_user_tower(inputs["train-encoder"], clock)
+    vectors = load_vectors(inputs["embed"])
+    queries = query_vectors(tower, vectors.tuned, data.log, heads(data.log, requests.user, cuts["user"]))
+    offers = offer_all(
+        data.log,
+        data.item_table,
+        requests,
+        cuts,
+        config.candidates,
+        clock=clock,
+        state=config.features,
+        vectors=vectors.tuned,
+        queries=queries,
+    )
+    return make_pool(offers, data.item_table, requests, config.candidates)
+
+
+STAGE = Stage(
+    "candidates",
+    work,
+    ("recsys.candidates", "recsys.state", "recsys.interest", "recsys.pipelines.candidates", "recsys.pipelines.variants"),
+)

@@ -1,0 +1,34 @@
+"""Stage embed: vectors of all items by the exported text tower."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys.core import columns as c
+from recsys.data.prepare import load
+from recsys.interest.text import TextTower, can_encode
+from recsys.interest.vectors import embed, load_vectors, save_vectors
+from recsys.pipelines.runner import Facts, Stage
+
+
+@dataclass(frozen=True)
+class Config:
+    """``threads`` of the text tower; 0: as many as there are cores."""
+
+    threads: int = 0
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """Encode what the cache beside the stage folders does not hold yet."""
+    encoder = inputs["train-encoder"]
+    if not can_encode(encoder):  # a vectors-only encoder carries those of its catalogue
+        vectors = load_vectors(encoder)
+    else:
+        texts = load(inputs["prepare"]).items[c.TEXT].to_list()
+        tower = TextTower.load(encoder, config.threads)
+        vectors = embed(texts, tower, out.parent.parent / "vector-cache")
+    save_vectors(vectors, out)
+    return Facts(rows={"items": len(vectors.raw)}, notes={"dims": int(vectors.raw.shape[1])})
+
+
+STAGE = Stage("embed", work, ("recsys.interest.text", "recsys.interest.vectors", "recsys.pipelines.embed"))

@@ -1,0 +1,201 @@
+"""Stage evaluate: every model's predictions, their metrics with intervals, and the report."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recsys.core import columns as c
+from recsys.core.as_of import available
+from recsys.core.log import RowBlock, heads
+from recsys.data.prepare import Prepared, load
+from recsys.data.requests import request_arrays
+from recsys.evaluation.baselines.popularity import popularity_scores
+from recsys.evaluation.baselines.random_ import random_scores
+from recsys.evaluation.baselines.rank import ScoreFn, rank_catalogue, rank_lists, score_lists
+from recsys.evaluation.baselines.transition import transition_scores
+from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors, uncentred
+from recsys.evaluation.config import EvaluationConfig
+from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.past import had_before, item_events, user_events
+from recsys.evaluation.slices import make_slices
+from recsys.interest.score import catalogue_scores
+from recsys.interest.user import load_user_tower
+from recsys.interest.vectors import load_vectors
+from recsys.pipelines.prepare import TRUE_PREFERENCE
+from recsys.pipelines.report import write_report
+from recsys.pipelines.runner import Facts, Stage
+from recsys.pipelines.settings import EvaluateConfig
+from recsys.pipelines.shop_references import shop_references
+from recsys.pipelines.reads import count_read
+from recsys.pipelines.train_ranker import RERANKERS, load_rows, rows_of
+from recsys.pipelines.variants import Variant, cuts_of
+from recsys.ranking.reranker import Reranker
+
+Array = NDArray[Any]
+DAY_US = 86_400_000_000
+PREDICTIONS, METRICS, DIFFERENCES, REPORT = "predictions.parquet", "metrics.parquet", "differences.parquet", "report.html"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is measured, for which variants and seeds; ``half_life_days`` of the popularity baseline."""
+
+    name: str
+    evaluation: EvaluateConfig
+    variants: Mapping[str, Variant]
+    seeds: tuple[int, ...]
+    half_life_days: float = 14.0
+    features: Any = None  # the feature rows, for the words of the report
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The requests that are evaluated, under one variant."""
+
+    data: Prepared
+    rows: Array  # int64, positions in the requests table
+    cuts: Mapping[str, Array]  # of all requests
+    clock: bool
+
+    @property
+    def user(self) -> Array:
+        """User codes of all requests."""
+        return self.data.requests[c.USER].to_numpy()
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """Predict, measure, write the report."""
+    data = load(inputs["prepare"])
+    settings = EvaluationConfig(**{f.name: getattr(config.evaluation, f.name) for f in fields(EvaluationConfig)})
+    window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
+    windows = ("valid", "test") if config.evaluation.read_test else ("valid",)
+    rows = np.flatnonzero(np.isin(window, windows))
+    reads = count_read(out, config.name) if config.evaluation.read_test else None
+
+    parts: list[pl.DataFrame] = []
+    slices: dict[str, Array] = {}
+    preference = None
+    requests = request_arrays(data.requests)
+    for name, variant in config.variants.items():
+        cuts = cuts_of(data.log, requests, window, data.windows, variant)
+        asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
+        references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
+        scores = baselines(inputs, asked, config.half_life_days) | references
+        for model, score in scores.items():
+            parts.append(_named(_ranked(score, asked, data), model, name, config.seeds[0]))
+        parts += [_named(frame, model, name, seed) for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)]
+        slices = slices or _slices(data, cuts)
+    predictions = pl.concat(parts, how="diagonal_relaxed")
+    metrics, differences = evaluate(
+        predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),
+        data.truth,
+        data.requests,
+        settings,
+        slices=slices,
+        preference=preference,
+    )
+    predictions.write_parquet(out / PREDICTIONS)
+    metrics.write_parquet(out / METRICS)
+    differences.write_parquet(out / DIFFERENCES)
+    write_report(out / REPORT, inputs, data, config, settings, metrics, differences, reads)
+    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=(REPORT, METRICS, DIFFERENCES))
+
+
+def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -> dict[str, ScoreFn]:
+    """Score functions over the whole catalogue, as of each request."""
+    data, cuts = asked.data, asked.cuts
+    n_items = len(data.items)
+    tower = load_user_tower(inputs["train-encoder"], asked.clock)
+    vectors = load_vectors(inputs["embed"])
+    entrance = heads(data.log, asked.user, cuts["user"])
+
+    def encoder(rows: Array) -> Array:
+        return catalogue_scores(tower, vectors.tuned, vectors.raw, data.log, entrance[rows])[0]
+
+    plain = uncentred(vectors.raw, np.load(inputs["train-encoder"] / "mean.npy", allow_pickle=False))
+    known = data.log.item[: data.meta["counts"]["n_fit"]]
+    prior = plain[known[known >= 0]].mean(axis=0)
+    users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
+    half_life = half_life_days * DAY_US if asked.clock else np.inf
+    return {
+        "random": random_scores(n_items),
+        "popularity": popularity_scores(data.log, cuts["item"], n_items, half_life_us=half_life),
+        "transition": transition_scores(data.log, asked.user, cuts["user"], cuts["item"], n_items),
+        "text_raw": dot_scores(users, plain),
+        "encoder": encoder,
+    }
+
+
+def _ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
+    """A baseline's predictions: of the logged lists, or of the whole available catalogue."""
+    item_ids = data.items[c.ITEM_ID]
+    if data.meta["rows"] == "logged":
+        shown = data.truth.filter(pl.col(c.REQUEST).is_in(pl.Series(asked.rows).cast(pl.Int32).implode()))
+        offsets = np.searchsorted(shown[c.REQUEST].to_numpy(), np.append(asked.rows, asked.rows[-1] + 1))
+        block = RowBlock(offsets.astype(np.int64), shown[c.ITEM].to_numpy())
+        values = score_lists(score, block, len(item_ids), rows=asked.rows)
+        return rank_lists(values, block, data.requests, item_ids, rows=asked.rows)
+    times = request_arrays(data.requests).time
+
+    def mask(rows: Array) -> Array:
+        return np.stack([available(data.item_table, int(times[r])) for r in rows])
+
+    return rank_catalogue(score, data.requests, data.truth, item_ids, rows=asked.rows, available=mask)
+
+
+def _reranked(
+    inputs: Mapping[str, Path], variant: str, data: Prepared, rows: Array, seeds: tuple[int, ...]
+) -> Iterator[tuple[str, int, pl.DataFrame]]:
+    """Predictions of the rerankers on the rows that are theirs."""
+    table = load_rows(inputs, variant, data)
+    keep = np.zeros(len(data.requests), np.bool_)
+    keep[rows] = True
+    for model in RERANKERS:
+        own = rows_of(model, table)
+        of_request = np.repeat(keep, own.frame.groups)
+        frame = own.frame.select_requests(keep)
+        block = RowBlock(frame.offsets, own.items[of_request])
+        for seed in seeds:
+            reranker = Reranker.load(inputs["train-ranker"] / variant / model / str(seed))
+            scores = reranker.predict_frame(frame)
+            yield model, seed, rank_lists(scores, block, data.requests, data.items[c.ITEM_ID], rows=rows)
+
+
+def _named(frame: pl.DataFrame, model: str, variant: str, seed: int) -> pl.DataFrame:
+    return frame.select(
+        pl.lit(model).alias(c.MODEL), pl.lit(variant).alias(c.VARIANT), pl.lit(seed, pl.Int32).alias(c.SEED), pl.all()
+    )
+
+
+def _slices(data: Prepared, cuts: Mapping[str, Array]) -> dict[str, Array]:
+    """Slices over the rows of the truth: cold items, light users, repeats."""
+    request, item = data.truth[c.REQUEST].to_numpy(), data.truth[c.ITEM].to_numpy()
+    user = data.requests[c.USER].to_numpy()[request]
+    own, shared = cuts["user"][request], cuts["item"][request]
+    return make_slices(
+        n_item_events=item_events(data.log, item, shared),
+        n_user_events=user_events(data.log, user, own),
+        is_repeat=had_before(data.log, user, item, own),
+    )
+
+
+def _numbers(metrics: pl.DataFrame, seeds: tuple[int, ...]) -> tuple[tuple[str, float, int], ...]:
+    """The metrics of all requests, as the tracker names them."""
+    whole = metrics.filter(pl.col(c.SLICE) == "all", pl.col(c.SEED) == (seeds[0] if len(seeds) == 1 else -1))
+    return tuple(
+        (f"{row[c.WINDOW]}/{row[c.VARIANT]}/{row[c.MODEL]}/{row[c.METRIC]}" + (f"@{row[c.K]}" if row[c.K] else ""), row["value"], 0)
+        for row in whole.iter_rows(named=True)
+        if row["value"] is not None and np.isfinite(row["value"])
+    )
+
+
+STAGE = Stage(
+    "evaluate",
+    work,
+    ("recsys.evaluation", "recsys.metrics", "recsys.interest", "recsys.ranking", "recsys.pipelines.evaluate", "recsys.pipelines.report", "recsys.pipelines.shop_references"),
+)

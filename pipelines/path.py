@@ -1,0 +1,112 @@
+"""The whole path: which stage reads what, in one place."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from recsys.pipelines import (
+    bundle,
+    candidates,
+    embed,
+    evaluate,
+    features,
+    prepare,
+    score,
+    select,
+    train_encoder,
+    train_ranker,
+)
+from recsys.pipelines.runner import Done, Runner, Stage
+from recsys.pipelines.settings import RunConfig, raw_files
+
+STAGES: tuple[Stage, ...] = (
+    prepare.STAGE,
+    train_encoder.STAGE,
+    embed.STAGE,
+    candidates.STAGE,
+    select.STAGE,
+    features.STAGE,
+    train_ranker.STAGE,
+    evaluate.STAGE,
+    bundle.STAGE,
+    score.STAGE,
+)
+
+
+def stage_configs(config: RunConfig) -> dict[str, object]:
+    """Each stage's own part of the configuration: a change elsewhere does not repeat it."""
+    data = replace(config.data, dir="", pairs=prepare.DataConfig().pairs)
+    threads = config.threads or 2
+    served = list(config.variants)[-1]
+    return {
+        "prepare": prepare.Config(data, config.prepare()),
+        "train-encoder": train_encoder.Config(
+            config.encoder, replace(config.trainer, seed=config.seed), config.data.pairs
+        ),
+        "embed": embed.Config(config.threads),
+        "candidates": candidates.Config(config.candidates, config.features, config.variants),
+        "select": select.Config(config.select, tuple(config.variants)),
+        "features": features.Config(config.features, config.variants, threads),
+        "train-ranker": train_ranker.Config(config.ranker, config.variants, config.all_seeds),
+        "evaluate": evaluate.Config(
+            config.name, config.evaluation, config.variants, config.all_seeds, features=config.features
+        ),
+        "bundle": bundle.Config(
+            served,
+            config.all_seeds[0],
+            config.variants[served].train,
+            config.features,
+            config.candidates,
+            config.select,
+            threads,
+        ),
+        "score": score.Config(config.scoring),
+    }
+
+
+READS = {
+    "prepare": (),
+    "train-encoder": ("prepare",),
+    "embed": ("prepare", "train-encoder"),
+    "candidates": ("prepare", "train-encoder", "embed"),
+    "select": ("prepare", "candidates"),
+    "features": ("prepare", "train-encoder", "embed", "select"),
+    "train-ranker": ("prepare", "select", "features"),
+    "evaluate": ("prepare", "train-encoder", "embed", "select", "features", "train-ranker"),
+    "bundle": ("prepare", "train-encoder", "embed", "train-ranker"),
+    "score": ("bundle",),
+}
+
+
+def walk(runner: Runner, config: RunConfig, until: str | None = None, on_done: Callable[[Done], None] | None = None) -> dict[str, Done]:
+    """Run the stages in order, each on the outputs of those that it reads.
+
+    Parameters
+    ----------
+    runner : Runner
+    config : RunConfig
+    until : str, optional
+        The last stage to run; all by default. Stages that it does not need are left out.
+    on_done : callable, optional
+        Told of each finished stage.
+    """
+    configs = stage_configs(config)
+    wanted = _needed(until) if until else {stage.name for stage in STAGES}
+    done: dict[str, Done] = {}
+    for stage in STAGES:
+        if stage.name not in wanted:
+            continue
+        inputs: dict[str, Done | Path] = {name: done[name] for name in READS[stage.name]}
+        if stage.name == "prepare":
+            inputs |= raw_files(config.data)
+        done[stage.name] = runner(stage, inputs, configs[stage.name])
+        if on_done is not None:
+            on_done(done[stage.name])
+    return done
+
+
+def _needed(name: str) -> set[str]:
+    found = {name}
+    for before in READS[name]:
+        found |= _needed(before)
+    return found

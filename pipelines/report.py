@@ -1,0 +1,118 @@
+"""What the evaluation report is made of, gathered from the folders of the stages before it."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+import recsys
+from recsys.core import columns as c
+from recsys.core.log import OPEN_TO
+from recsys.data.prepare import Prepared
+from recsys.data.split import to_moment
+from recsys.evaluation.config import EvaluationConfig
+from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render
+from recsys.features.catalogue import catalogue
+from recsys.pipelines.select import RECALL
+from recsys.pipelines.train_encoder import TRAINING
+from recsys.pipelines.variants import Variant
+from recsys.ranking.reranker import Reranker
+
+if TYPE_CHECKING:
+    from recsys.pipelines.evaluate import Config
+
+
+def write_report(
+    path: Path,
+    inputs: Mapping[str, Path],
+    data: Prepared,
+    config: "Config",
+    settings: EvaluationConfig,
+    metrics: pl.DataFrame,
+    differences: pl.DataFrame,
+    reads: int | None,
+) -> None:
+    """Write the HTML report of one evaluation."""
+    first = next(iter(config.variants))
+    window = "test" if config.evaluation.read_test else "valid"
+    recall = inputs["select"] / RECALL
+    seen = metrics[c.WINDOW].unique().to_list()
+    report = ReportInput(
+        metrics=metrics,
+        differences=differences,
+        config=settings,
+        variant=first,
+        window=window,
+        setting=_setting(data, config),
+        recall=pl.read_parquet(recall).filter(pl.col(c.WINDOW).is_in(seen)) if recall.is_file() else None,
+        training=pl.read_parquet(inputs["train-encoder"] / TRAINING),
+        importance=_importance(inputs, first, config, bool(data.meta["clock"])),
+        ledger=data.ledger,
+        stages=_stages(inputs),
+        notes=_notes(config),
+        test_reads=reads,
+        title=f"Evaluation of {config.name}",
+        made=f"recsys {recsys.__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+    path.write_text(render(report), encoding="utf-8")
+
+
+def in_words(variant: Variant) -> str:
+    """A variant in a sentence."""
+    words = f"the reranker learned on {' and '.join(variant.train)}"
+    words += "; state " + ("to the second" if variant.snapshot == "request" else "as of the last midnight")
+    if variant.lag_hours:
+        words += f", {variant.lag_hours:g} hours late"
+    frozen = [f"for {window} at the start of {at}" for window, at in variant.freeze.items()]
+    return words + ("; what users share stands still " + ", ".join(frozen) if frozen else "")
+
+
+def _setting(data: Prepared, config: "Config") -> Setting:
+    facts = []
+    for name in c.WINDOWS:
+        here = data.requests.filter(pl.col(c.WINDOW).cast(pl.String) == name)
+        begin, end = data.windows.start(name), data.windows.stop(name)
+        facts.append(
+            WindowFacts(
+                name,
+                "the beginning" if name == "fit" else f"{to_moment(begin):%Y-%m-%d %H:%M}",
+                "the end" if end == OPEN_TO else f"{to_moment(end):%Y-%m-%d %H:%M}",
+                len(here),
+                here[c.USER].n_unique(),
+            )
+        )
+    return Setting(
+        config.name,
+        str(data.meta["unit"]),
+        str(data.meta["rows"]),
+        bool(data.meta["clock"]),
+        len(data.items),
+        tuple(facts),
+        {name: in_words(variant) for name, variant in config.variants.items()},
+    )
+
+
+def _importance(inputs: Mapping[str, Path], variant: str, config: "Config", clock: bool) -> pl.DataFrame:
+    reranker = Reranker.load(inputs["train-ranker"] / variant / "full" / str(config.seeds[0]))
+    words = {column.name: column.meaning for column in catalogue(config.features, clock)}
+    rows = [(name, words.get(name, name.replace("_", " ")), gain) for name, gain in reranker.importance.items()]
+    return pl.DataFrame(rows, {"column": pl.String, "words": pl.String, "gain": pl.Float64}, orient="row")
+
+
+def _stages(inputs: Mapping[str, Path]) -> pl.DataFrame:
+    rows = []
+    for name, folder in inputs.items():
+        record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+        rows.append((name, float(record["seconds"]), float(record["peak_gib"]) * 1024, False))
+    schema = {"stage": pl.String, "seconds": pl.Float64, "peak_mib": pl.Float64, "reused": pl.Boolean}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def _notes(config: "Config") -> tuple[str, ...]:
+    notes = ["Baselines rank every item that could be had; the rerankers rank the rows that candidates gave them."]
+    if any(variant.stop == "valid" for variant in config.variants.values()):
+        notes.append("The number of trees was chosen on valid, so figures of valid are a little too hopeful.")
+    return tuple(notes)

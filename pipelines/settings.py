@@ -1,0 +1,159 @@
+"""A run's whole configuration as frozen dataclasses; the only place where the rooms' configs meet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from omegaconf import DictConfig
+
+from recsys.candidates.sources import CandidatesConfig
+from recsys.core.errors import ConfigError
+from recsys.data.clean import CleanConfig
+from recsys.data.pairs import PairsConfig
+from recsys.data.prepare import PrepareConfig
+from recsys.data.requests import RequestsConfig
+from recsys.data.sources.files import FilesConfig
+from recsys.data.sources.shop import ShopConfig
+from recsys.data.split import SplitConfig
+from recsys.data.text import TextConfig
+from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.evaluation.config import EvaluationConfig
+from recsys.pipelines.door import compose, to_dataclass
+from recsys.pipelines.session import PathsConfig
+from recsys.pipelines.variants import Variant, check_names
+from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.reranker import RerankerConfig
+from recsys.state.family import StateConfig
+from recsys.tracking.run import TrackingConfig
+
+
+@dataclass(frozen=True)
+class DataConfig(FilesConfig):
+    """Where the tables come from: a folder of files, or the demo shop.
+
+    Parameters
+    ----------
+    source : {"shop", "files"}
+    time : {"real", "order"}
+        Whether timestamps are times, or no more than an order.
+    real_from : str, optional
+        From when on they are times, where only a part is.
+    shop : ShopConfig
+        Of the demo shop.
+    clean, text, pairs
+        Cleaning rules, the columns that make an item's text, and what teaches the encoder.
+    """
+
+    source: Literal["shop", "files"] = "files"
+    time: Literal["real", "order"] = "real"
+    real_from: str | None = None
+    shop: ShopConfig = field(default_factory=ShopConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    pairs: PairsConfig = field(default_factory=PairsConfig)
+
+    def files(self) -> FilesConfig:
+        """The part that the files source reads."""
+        return FilesConfig(**{f.name: getattr(self, f.name) for f in fields(FilesConfig)})
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(EvaluationConfig):
+    """What is measured, and on which windows.
+
+    Parameters
+    ----------
+    read_test : bool
+        Whether the test window is looked at; every such look is counted.
+    max_requests : int
+        Most requests of a window that the whole-catalogue baselines rank; 0: all.
+    """
+
+    read_test: bool = True
+    max_requests: int = 0
+
+
+@dataclass(frozen=True)
+class ScoringConfig:
+    """Batch recommendations.
+
+    Parameters
+    ----------
+    k : int
+        Items a user.
+    partition_size : int
+        Users a file.
+    exclude_seen : bool
+        Leave out what the user interacted with before.
+    """
+
+    k: int = 10
+    partition_size: int = 1000
+    exclude_seen: bool = True
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything."""
+
+    name: str
+    data: DataConfig
+    split: SplitConfig
+    requests: RequestsConfig
+    features: StateConfig
+    candidates: CandidatesConfig
+    select: SelectConfig
+    encoder: EncoderConfig
+    trainer: TrainerConfig
+    ranker: RerankerConfig
+    evaluation: EvaluateConfig
+    scoring: ScoringConfig
+    tracking: TrackingConfig
+    paths: PathsConfig
+    variants: Mapping[str, Variant]
+    seed: int = 0
+    seeds: tuple[int, ...] = ()
+    threads: int = 0
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        check_names(self.variants)
+        if not self.variants:
+            raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
+
+    def prepare(self) -> PrepareConfig:
+        """What the data room needs."""
+        data = self.data
+        return PrepareConfig(data.time, data.real_from, data.clean, data.text, self.split, self.requests)
+
+    @property
+    def clock(self) -> bool:
+        """Whether times are real."""
+        return self.data.time == "real"
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Seeds of the rerankers; the run's own where no list is given."""
+        return self.seeds or (self.seed,)
+
+
+def load(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
+    """The checked configuration, and the node it came from (to be shown and saved)."""
+    node = compose(overrides)
+    config = to_dataclass(node, RunConfig)
+    if config.data.source == "files" and not config.data.dir:
+        raise ConfigError(
+            "data.dir", expected="the folder of events and items", found="nothing", do="Give one: data.dir=..."
+        )
+    return config, node
+
+
+def raw_files(config: DataConfig) -> dict[str, Path]:
+    """The input files of a run by table name; none for the demo shop."""
+    if config.source == "shop":
+        return {}
+    folder = Path(config.dir)
+    names = ("events", "items", "users", "impressions")
+    found = {name: path for name in names for path in sorted(folder.glob(f"{name}*"))[:1]}
+    return found or {"data": folder}

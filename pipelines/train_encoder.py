@@ -1,0 +1,73 @@
+"""Stage train-encoder: the language model fine-tuned on the pairs of the fit window, and exported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys.core import columns as c
+from recsys.core.as_of import before
+from recsys.data.pairs import PairsConfig, make_pairs
+from recsys.data.prepare import load
+from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.pipelines.runner import Facts, Stage
+
+TRAINING = "training.parquet"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The encoder, its training, and what teaches it."""
+
+    encoder: EncoderConfig
+    trainer: TrainerConfig
+    pairs: PairsConfig
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """Train on what lies before the window *rank*; write the exported encoder."""
+    from recsys.encoder.train import train_encoder  # torch: seconds that other stages need not wait for
+
+    data = load(inputs["prepare"])
+    rank = data.windows.rank
+    pairs = make_pairs(data.log, rank, config.pairs)
+    seen = np.unique(data.log.item[: before(data.log, rank)])
+    result = train_encoder(
+        data.items[c.TEXT].to_list(),
+        pairs,
+        data.log,
+        config.encoder,
+        config.trainer,
+        out,
+        clock=bool(data.meta["clock"]),
+        known_items=seen[seen >= 0],
+        window={"name": "fit", "end": rank},
+    )
+    training = _long(result.history)
+    training.write_parquet(out / TRAINING)
+    metrics = tuple((f"encoder/{name}", value, step) for step, name, value in training.iter_rows())
+    return Facts(
+        rows={"pairs": len(pairs.item)},
+        saw={"encoder": "fit", "text mean": "fit"},
+        metrics=metrics,
+        artifacts=(TRAINING, "manifest.json"),
+    )
+
+
+def _long(history: list[dict[str, Any]]) -> pl.DataFrame:
+    """One row a number: step, name, value."""
+    rows = [
+        (int(row["epoch"]), name, float(value))
+        for row in history
+        for name, value in row.items()
+        if name != "epoch" and isinstance(value, int | float) and value == value
+    ]
+    return pl.DataFrame(rows, {"step": pl.Int64, "name": pl.String, "value": pl.Float64}, orient="row")
+
+
+STAGE = Stage(
+    "train-encoder", work, ("recsys.encoder", "recsys.data.pairs", "recsys.pipelines.train_encoder")
+)

@@ -1,0 +1,103 @@
+"""A variant: how late the state is that requests see, and which windows teach the reranker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.as_of import KEYS, Cuts, Policy, Snapshot, cut
+from recsys.core.columns import VARIANTS, WINDOWS
+from recsys.core.errors import ConfigError
+from recsys.core.log import EventLog, RequestArrays
+from recsys.data.split import Windows
+
+Array = NDArray[Any]
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of evaluating.
+
+    Parameters
+    ----------
+    train : tuple of str
+        Windows whose requests teach the reranker.
+    stop : {"valid", "folds"}
+        What chooses the number of trees: the requests of *valid*, or a fold of the users of ``train``
+        (after which all of ``train`` is learned with that many trees).
+    freeze : mapping of window to window
+        For the requests of a window, the window at whose start the state that users share stands
+        still; a request still sees its own user's events. A window that is not named is live.
+    snapshot : {"request", "daily"}
+        State to the second, or as of the last midnight.
+    lag_hours : float
+        How late events reach the state.
+    """
+
+    train: tuple[str, ...] = ("rank",)
+    stop: Literal["valid", "folds"] = "valid"
+    freeze: Mapping[str, str] = field(default_factory=dict)
+    snapshot: Literal["request", "daily"] = "request"
+    lag_hours: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in (*self.train, *self.freeze, *self.freeze.values()):
+            if name not in WINDOWS:
+                raise ConfigError(
+                    "variants",
+                    expected=f"windows of {', '.join(WINDOWS)}",
+                    found=repr(name),
+                    do="Correct it.",
+                )
+        if self.stop == "valid" and "valid" in self.train:
+            raise ConfigError(
+                "variants.*.stop",
+                expected="folds, where valid itself is learned",
+                found="valid",
+                do="Set stop: folds for that variant.",
+            )
+
+
+def check_names(variants: Mapping[str, Variant]) -> None:
+    """Refuse names outside the fixed vocabulary."""
+    for name in variants:
+        if name not in VARIANTS:
+            raise ConfigError(
+                f"variants.{name}", expected=f"one of {', '.join(VARIANTS)}", found="another", do="Rename it."
+            )
+
+
+def cuts_of(
+    log: EventLog,
+    requests: RequestArrays,
+    window: Array,
+    windows: Windows,
+    variant: Variant,
+    shared_snapshot: Snapshot | None = None,
+) -> Cuts:
+    """`as_of.cut` of all requests, each window under its own freeze.
+
+    Parameters
+    ----------
+    window : array of str, shape (requests,)
+        The window of each request.
+    shared_snapshot : {"request", "daily"}, optional
+        "daily" for candidate ticks.
+    """
+    out = {key: np.zeros(len(requests.user), np.int64) for key in KEYS}
+    for name in WINDOWS:
+        here = np.flatnonzero(window == name)
+        frozen_at = variant.freeze.get(name)
+        policy = Policy(
+            lag_us=int(variant.lag_hours * HOUR_US),
+            snapshot=variant.snapshot,
+            shared_snapshot=shared_snapshot,
+            freeze_us=None if frozen_at is None else windows.start(frozen_at),
+        )
+        found = cut(log, RequestArrays(*(column[here] for column in requests)), policy)
+        for key in KEYS:
+            out[key][here] = found[key]
+    return out

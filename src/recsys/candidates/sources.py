@@ -1,0 +1,221 @@
+"""All sources together: offline at ticks over a log, online for one user over the state as it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.candidates.covisit import covisit, neighbour_lists, offer_covisit
+from recsys.candidates.merge import Pool, merge
+from recsys.candidates.nearest import history_means, mean_of_view, nearest
+from recsys.candidates.offers import Availability, Offers, best, keep_available, no_offers
+from recsys.candidates.popular import popular, popularity, ranked
+from recsys.candidates.repeat import offer_repeat, repeat
+from recsys.core.as_of import Cuts
+from recsys.core.errors import ConfigError
+from recsys.core.log import EventLog, ItemTable, RequestArrays, View
+from recsys.state.counts import Counts
+from recsys.state.family import Feature, Sizes, StateConfig, no_reads
+from recsys.state.neighbours import Neighbours
+
+Array = NDArray[Any]
+SOURCES = ("popular", "repeat", "covisit", "nearest")
+
+
+@dataclass(frozen=True)
+class CandidatesConfig:
+    """How much each source offers.
+
+    Parameters
+    ----------
+    depths : mapping of source to int
+        Items a request; 0 turns a source off. The order settles ties of rank.
+    half_life : str
+        Of popularity, such as "14d" or "all"; without a clock counts never fade.
+    weights : mapping of event type to float
+        What one event is worth in popularity.
+    nearest_by : {"text", "interest"}
+        What ``nearest`` compares: the mean of the recent items' pretrained text vectors, or the user
+        tower's click vector with the trained ones. The caller hands over the vectors accordingly.
+    nearest_last : int
+        How many of the user's newest items make the mean that ``nearest`` asks with.
+    whole_catalogue_below : int
+        A catalogue smaller than this is pooled whole; mind the rows, requests times items.
+    """
+
+    depths: Mapping[str, int] = field(
+        default_factory=lambda: {"popular": 100, "repeat": 50, "covisit": 100, "nearest": 100}
+    )
+    half_life: str = "14d"
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"click": 1.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0}
+    )
+    nearest_by: Literal["text", "interest"] = "interest"
+    nearest_last: int = 50
+    whole_catalogue_below: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.depths) - set(SOURCES))
+        if unknown:
+            raise ConfigError(
+                "candidates.depths",
+                expected=f"sources among {', '.join(SOURCES)}",
+                found=", ".join(unknown),
+                do="Mend the name.",
+            )
+
+    def active(self) -> tuple[str, ...]:
+        """The sources that offer something, in order."""
+        return tuple(source for source, depth in self.depths.items() if depth > 0)
+
+
+def popularity_counts(config: CandidatesConfig, n_items: int, clock: bool) -> tuple[Counts, Array]:
+    """An empty family that counts what popularity weighs, and the weight of each of its columns."""
+    features = [
+        Feature("counts", "item", "count", (kind,), half_lives=(config.half_life,), name=f"item_{kind}")
+        for kind in config.weights
+    ]
+    sizes = Sizes(user=0, item=n_items, category=0, brand=0)
+    family = Counts("item", features, StateConfig(), clock, sizes)
+    return family, np.array(list(config.weights.values()), np.float32)
+
+
+def popular_list(
+    log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig, clock: bool
+) -> tuple[Array, Array]:
+    """The popular list at the tick ``stop``, for the bundle: codes int32 and scores float32, best first."""
+    family, weights = popularity_counts(config, len(items.category), clock)
+    family.replay(log, items, no_reads(len(family.columns)), 0, 0, stop)
+    if stop == 0:
+        return np.empty(0, np.int32), np.empty(0, np.float32)
+    return ranked(popularity(family, weights, items, int(log.time[stop - 1])))
+
+
+def offer_all(
+    log: EventLog,
+    items: ItemTable,
+    requests: RequestArrays,
+    cuts: Cuts,
+    config: CandidatesConfig,
+    *,
+    clock: bool,
+    state: StateConfig | None = None,
+    vectors: Array | None = None,
+    queries: Array | None = None,
+) -> dict[str, Offers]:
+    """Every active source's offers for the same requests.
+
+    Parameters
+    ----------
+    log, items, requests
+    cuts : mapping of key to int64 array, shape (requests,)
+        With ``Policy(shared_snapshot="daily")``: the shared keys are the ticks, the own keys are live.
+    config : CandidatesConfig
+    clock : bool
+        Whether times are real.
+    state : StateConfig, optional
+        For the sizes and decay of the neighbour lists, so that they are those of the model's state.
+    vectors : float32 array, shape (items, D), optional
+        Without it ``nearest`` offers nothing.
+    queries : float32 array, shape (requests, D), optional
+        User vectors to ask with; the mean of the recent items' vectors where none are given.
+    """
+    n_users = int(max(log.user.max(initial=-1), requests.user.max(initial=-1))) + 1
+    own, shared = cuts["user"], cuts["item"]
+
+    def of_popular(depth: int) -> Offers:
+        family, weights = popularity_counts(config, len(items.category), clock)
+        return popular(family, weights, log, items, requests, shared, depth)
+
+    def of_covisit(depth: int) -> Offers:
+        family = neighbour_lists(state or StateConfig(), n_users, len(items.category), clock)
+        return covisit(family, log, items, requests, own, shared, depth)
+
+    def of_nearest(depth: int) -> Offers:
+        if vectors is None:
+            return no_offers(len(requests.user), depth)
+        asked = (
+            history_means(log, requests, own, vectors, config.nearest_last) if queries is None else queries
+        )
+        return nearest(vectors, asked, items, requests.time, depth)
+
+    sources: dict[str, Callable[[int], Offers]] = {
+        "popular": of_popular,
+        "repeat": lambda depth: repeat(log, items, requests, own, depth),
+        "covisit": of_covisit,
+        "nearest": of_nearest,
+    }
+    return {source: sources[source](config.depths[source]) for source in config.active()}
+
+
+def make_pool(
+    offers: Mapping[str, Offers], items: ItemTable, requests: RequestArrays, config: CandidatesConfig
+) -> Pool:
+    """Unite the offers; a small catalogue whole."""
+    whole = len(items.category) < config.whole_catalogue_below
+    return merge(offers, items, requests.time, whole=whole)
+
+
+class LiveSources:
+    """The same sources for one user at a time, over the state as it is.
+
+    Parameters
+    ----------
+    config : CandidatesConfig
+    items : ItemTable
+    popular : pair of arrays
+        The popular list at the last tick, as `popular_list` gives it.
+    neighbours : Neighbours, optional
+        The lists of the live state; without them ``covisit`` offers nothing.
+    vectors : float32 array, shape (items, D), optional
+    """
+
+    def __init__(
+        self,
+        config: CandidatesConfig,
+        items: ItemTable,
+        popular: tuple[Array, Array],
+        neighbours: Neighbours | None,
+        vectors: Array | None,
+    ) -> None:
+        self._config, self._items, self._popular = config, items, popular
+        self._neighbours, self._vectors = neighbours, vectors
+        self._availability = Availability(items)
+
+    def offer(self, view: View, *, exclude: Array | None = None, query: Array | None = None) -> Pool:
+        """The pool of one request.
+
+        Parameters
+        ----------
+        view : View
+            Its time decides what can be had.
+        exclude : int32 array, optional
+            Codes that no source may offer.
+        query : float32 array, shape (D,), optional
+            What ``nearest`` asks with; the mean of the recent items' vectors where none is given.
+        """
+        mask = self._availability.at(view.time)
+        if exclude is not None and len(exclude):
+            mask = mask.copy()
+            mask[exclude[(exclude >= 0) & (exclude < len(mask))]] = False
+        offers = {source: self._one(source, view, mask, query) for source in self._config.active()}
+        return merge(offers, self._items)
+
+    def _one(self, source: str, view: View, mask: Array, query: Array | None) -> Offers:
+        offers = no_offers(1, self._config.depths[source])
+        places = offers.items[0], offers.scores[0]
+        if source == "popular":
+            keep_available(*self._popular, mask, *places)
+        elif source == "repeat":
+            offer_repeat(view, mask, *places)
+        elif source == "covisit" and self._neighbours is not None:
+            offer_covisit(self._neighbours, view, self._items, mask, *places)
+        elif source == "nearest" and self._vectors is not None:
+            if query is None:
+                query = np.zeros(self._vectors.shape[1], np.float32)
+                mean_of_view(self._vectors, view, self._config.nearest_last, query)
+            if query.any():
+                best(self._vectors @ query, mask, -np.inf, *places)
+        return offers

@@ -1,0 +1,1 @@
+"""From raw tables to the coded log, windows, requests and truth."""

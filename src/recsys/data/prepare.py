@@ -1,0 +1,225 @@
+"""The room in one call: raw tables in; coded log, items, users, requests and truth out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys.core import columns as c
+from recsys.core.codes import Codes
+from recsys.core.errors import ConfigError, DataError
+from recsys.core.log import EventLog, ItemTable, load_items, load_log, save_items, save_log
+from recsys.core.tables import EVENTS, ITEMS, LEDGER, REQUESTS, TRUTH, USERS, check
+from recsys.data.clean import CleanConfig, Ledger, causal_items, causal_rows, refuse_nothing_left, whole_rows
+from recsys.data.coding import (
+    build_item_table,
+    build_log,
+    code_events,
+    item_order,
+    micros,
+    user_order,
+    words,
+)
+from recsys.data.door import Tables, conform
+from recsys.data.impressions import merge_impressions, refuse_shared_requests
+from recsys.data.requests import RequestsConfig, make_requests
+from recsys.data.split import SplitConfig, Windows, make_windows, parse_moment
+from recsys.data.text import TextConfig, item_text
+
+FRAMES = {
+    "events": EVENTS,
+    "items": ITEMS,
+    "users": USERS,
+    "requests": REQUESTS,
+    "truth": TRUTH,
+    "ledger": LEDGER,
+}
+CODED = ("users", "items", "categories", "brands")
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """All that `prepare` needs to know.
+
+    Parameters
+    ----------
+    time : {"real", "order"}
+        Whether timestamps are times, or no more than an order.
+    real_from : str, optional
+        An ISO time from which they are times, where only a part is.
+    """
+
+    time: str = "real"
+    real_from: str | None = None
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    requests: RequestsConfig = field(default_factory=RequestsConfig)
+
+    def __post_init__(self) -> None:
+        if self.time not in ("real", "order"):
+            raise ConfigError("data.time", expected="real or order", found=repr(self.time), do="Correct it.")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that the next stages read; frames in the shapes of `recsys.core.tables`."""
+
+    events: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.DataFrame
+    requests: pl.DataFrame
+    truth: pl.DataFrame
+    ledger: pl.DataFrame
+    log: EventLog
+    item_table: ItemTable
+    codes: dict[str, Codes]  # users, items, categories, brands
+    windows: Windows
+    meta: dict[str, Any]  # clock, real_from, windows, unit, rows, targets, counts, hashes
+
+
+def _usable_events(tables: Tables, config: CleanConfig, ledger: Ledger) -> pl.DataFrame:
+    known = tables.items[c.ITEM_ID]
+    merged = merge_impressions(tables.events, tables.impressions, ledger)
+    events = causal_rows(merged, known, config, ledger)
+    refuse_nothing_left(merged, known, events)
+    refuse_shared_requests(events)
+    return events.sort(c.TIMESTAMP, maintain_order=True)
+
+
+def _in_code_order(frame: pl.DataFrame | None, order: pl.Series, key: str, code: str) -> pl.DataFrame:
+    ordered = pl.DataFrame({code: np.arange(len(order), dtype=np.int32), key: order})
+    if frame is None:
+        return ordered
+    return ordered.join(frame, on=key, how="left", maintain_order="left")
+
+
+def _coded_items(tables: Tables, order: pl.Series, config: PrepareConfig, ledger: Ledger) -> pl.DataFrame:
+    items = causal_items(tables.items, config.clean, ledger)
+    items = _in_code_order(items, order, c.ITEM_ID, c.ITEM)
+    return items.with_columns(item_text(items, config.text).alias(c.TEXT))
+
+
+def _hash(arrays: EventLog | ItemTable, frame: pl.DataFrame, names: list[str]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for name in names:
+        digest.update("\0".join(frame[name].to_list()).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _meta(
+    config: PrepareConfig, windows: Windows, counts: dict[str, int], hashes: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "clock": config.time == "real",
+        "real_from": None if config.real_from is None else parse_moment(config.real_from, "data.real_from"),
+        "windows": windows.to_json(),
+        "unit": config.requests.unit,
+        "rows": config.requests.rows,
+        "targets": list(config.requests.targets),
+        "counts": counts,
+        "hashes": hashes,
+    }
+
+
+def prepare(tables: Tables, config: PrepareConfig) -> Prepared:
+    """Clean, code and split the tables, and build requests and truth.
+
+    Parameters
+    ----------
+    tables : Tables
+        Of any source; they are conformed again, which costs nothing where they already are.
+    config : PrepareConfig
+
+    Returns
+    -------
+    Prepared
+        The same for the same input, on any machine.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `conform`, `make_windows`, `item_text` and `make_requests` do; and where no event is left.
+    """
+    tables, ledger = conform(tables), Ledger()
+    events = _usable_events(tables, config.clean, ledger)
+    windows = make_windows(config.split, micros(events[c.TIMESTAMP]))
+    n_fit = int((windows.of(micros(events[c.TIMESTAMP])) == 0).sum())
+    cleaned = whole_rows(events, n_fit, config.clean, ledger)
+    if cleaned.height < events.height:
+        n_fit = int((windows.of(micros(cleaned[c.TIMESTAMP])) == 0).sum())
+        if n_fit == 0:
+            do = "Relax data.clean."
+            raise DataError("window fit", expected="events after cleaning", found="none", do=do)
+    user_ids = user_order(cleaned, tables.users)
+    items = _coded_items(tables, item_order(cleaned, n_fit, tables.items), config, ledger)
+    users = _in_code_order(tables.users, user_ids, c.USER_ID, c.USER)
+    events = code_events(cleaned, user_ids, items[c.ITEM_ID])
+    log = build_log(events)
+    categories, brands = words(items, c.CATEGORY), words(items, c.BRAND)
+    item_table = build_item_table(items, categories, brands)
+    requests, truth = make_requests(events, item_table, windows, config.requests, ledger)
+
+    orders = dict(zip(CODED, (user_ids, items[c.ITEM_ID], categories, brands), strict=True))
+    counts = {f"n_{name}": len(order) for name, order in orders.items()}
+    counts |= {
+        "n_events": events.height,
+        "n_requests": requests.height,
+        "n_truth": truth.height,
+        "n_fit": n_fit,
+    }
+    hashes = {
+        "log": _hash(log, users, [c.USER_ID]),
+        "items": _hash(item_table, items, [c.ITEM_ID, c.TEXT]),
+    }
+    return Prepared(
+        events=check(events, EVENTS),
+        items=check(items, ITEMS),
+        users=check(users, USERS),
+        requests=requests,
+        truth=truth,
+        ledger=ledger.frame(),
+        log=log,
+        item_table=item_table,
+        codes={name: Codes.build(order.to_list()) for name, order in orders.items()},
+        windows=windows,
+        meta=_meta(config, windows, counts, hashes),
+    )
+
+
+def save(prepared: Prepared, folder: Path) -> None:
+    """Write one parquet a frame, the log and item table as arrays, the codes and ``meta.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FRAMES:
+        frame: pl.DataFrame = getattr(prepared, name)
+        frame.write_parquet(folder / f"{name}.parquet")
+    save_log(prepared.log, folder / "log")
+    save_items(prepared.item_table, folder / "item_table")
+    for name, codes in prepared.codes.items():
+        codes.save(folder / "codes" / name)
+    (folder / "meta.json").write_text(json.dumps(prepared.meta, indent=2))
+
+
+def load(folder: Path) -> Prepared:
+    """Read what `save` wrote, checked against its specs; arrays are mapped."""
+    meta = json.loads((folder / "meta.json").read_text())
+    parts: dict[str, Any] = {
+        name: check(pl.read_parquet(folder / f"{name}.parquet"), spec) for name, spec in FRAMES.items()
+    }
+    parts |= {
+        "log": load_log(folder / "log"),
+        "item_table": load_items(folder / "item_table"),
+        "codes": {name: Codes.load(folder / "codes" / name) for name in CODED},
+        "windows": Windows.from_json(meta["windows"]),
+        "meta": meta,
+    }
+    assert set(parts) == {part.name for part in fields(Prepared)}
+    return Prepared(**parts)

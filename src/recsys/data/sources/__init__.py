@@ -1,0 +1,1 @@
+"""One reader a public format, and the demo shop."""

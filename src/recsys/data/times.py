@@ -1,0 +1,132 @@
+"""Timestamps on their way in: zones, epochs, and the unit that somebody misread."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from recsys.core.errors import DataError
+from recsys.core.tables import TIME
+
+FIRST = datetime(1990, 1, 1, tzinfo=UTC)  # nobody logged events before; later than LAST is a mistake too
+LAST = datetime(2101, 1, 1, tzinfo=UTC)
+PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+STORED = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+def looks_like(number: int) -> str | None:
+    """The unit in which a count since 1970 falls between 1990 and 2100; the ranges do not overlap."""
+    for unit, scale in PER_SECOND.items():
+        if FIRST.timestamp() <= number / scale < LAST.timestamp():
+            return unit
+    return None
+
+
+def _refuse_number(values: pl.Series, where: str) -> DataError:
+    middle = values.drop_nulls().median()
+    unit = looks_like(int(middle)) if isinstance(middle, int | float) else None
+    guess = f" that look like {unit} since 1970" if unit else ""
+    name = values.name
+    return DataError(
+        where,
+        expected="timestamps",
+        found=f"numbers{guess} (type {values.dtype})",
+        do=f"Set data.epoch to one of {', '.join(PER_SECOND)} ({name} will be read in it).",
+    )
+
+
+def _refuse_absurd(times: pl.Series, where: str) -> None:
+    """Compare in the column's own unit: a misread time may lie beyond what a datetime can say."""
+    unit = times.dtype.time_unit if isinstance(times.dtype, pl.Datetime) else "us"
+    raw = times.dt.epoch(unit)
+    scale = PER_SECOND[STORED[unit]]
+    bad = raw.filter((raw < int(FIRST.timestamp()) * scale) | (raw >= int(LAST.timestamp()) * scale))
+    if bad.is_empty():
+        return
+    number = int(bad[0])
+    try:
+        found = f"{datetime.fromtimestamp(number / scale, UTC):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        found = f"{number} {STORED[unit]} since 1970"
+    real = looks_like(number)
+    guess = f", which look like {real} read as {STORED[unit]}" if real else ""
+    raise DataError(
+        where,
+        expected="times between 1990 and 2100",
+        found=f"{found}{guess}",
+        do="Convert the column with the right unit, or give the raw numbers and set data.epoch.",
+    )
+
+
+def from_epoch(values: pl.Series, unit: str) -> pl.Series:
+    """Whole or decimal numbers since 1970 in ``unit`` as UTC times."""
+    scale = PER_SECOND[unit]
+    if scale <= 10**6:
+        micros = (values * (10**6 // scale)).cast(pl.Int64)
+    else:
+        micros = (values // (scale // 10**6)).cast(pl.Int64)
+    return micros.cast(TIME)
+
+
+def _read_text(text: pl.Series, where: str) -> pl.Series:
+    number = text.cast(pl.Float64, strict=False)
+    if number.null_count() == text.null_count() < len(text):
+        raise _refuse_number(number.cast(pl.Int64), where)
+    try:
+        times = text.str.to_datetime(time_unit="us", strict=False, ambiguous="earliest")
+    except pl.exceptions.ComputeError:  # no format was found at all
+        times = pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
+    bad = text.filter(times.is_null() & text.is_not_null())
+    if bad.is_empty():
+        return times
+    raise DataError(
+        where, expected="times such as 2024-05-31T12:00:00Z", found=repr(bad[0]), do="Rewrite them."
+    )
+
+
+def to_utc(values: pl.Series, where: str, timezone: str | None) -> pl.Series:
+    """Times of any unit and zone, dates and ISO text as UTC microseconds.
+
+    Parameters
+    ----------
+    values : Series
+    where : str
+        The table and column, for the error.
+    timezone : str, optional
+        The zone of naive times. A naive time that a clock change repeats is read as the earlier one;
+        one that it skips becomes null.
+
+    Raises
+    ------
+    DataError
+        Numbers, unreadable text, naive times without a zone, years before 1990 or after 2100.
+    """
+    if values.dtype == pl.String:
+        values = _read_text(values, where)
+    elif values.dtype == pl.Date:
+        values = values.cast(pl.Datetime("us"))
+    elif values.dtype.is_numeric():
+        raise _refuse_number(values, where)
+    elif values.dtype == pl.Null:
+        return values.cast(TIME)
+    if not isinstance(values.dtype, pl.Datetime):
+        raise DataError(where, expected="timestamps", found=f"type {values.dtype}", do="Convert the column.")
+    if values.dtype.time_zone is None:
+        _refuse_absurd(values.dt.replace_time_zone("UTC"), where)
+        if timezone is None:
+            raise DataError(
+                where,
+                expected="times with a time zone",
+                found="naive times",
+                do="Set data.timezone to where they were taken, for example data.timezone=UTC.",
+            )
+        try:
+            values = values.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
+        except pl.exceptions.ComputeError as error:
+            raise DataError(
+                "data.timezone", expected="a zone such as Europe/Berlin", found=repr(timezone), do=str(error)
+            ) from error
+    values = values.dt.convert_time_zone("UTC")
+    _refuse_absurd(values, where)
+    return values.dt.cast_time_unit("us")

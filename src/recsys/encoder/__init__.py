@@ -1,0 +1,1 @@
+"""Train the text encoder and the user tower; needs torch (extra [train])."""

@@ -1,0 +1,173 @@
+"""What can be set about the encoder and its training; no torch here, so that any command can read it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recsys.core.errors import ConfigError
+
+Preset = Literal["adapter", "top", "full"]
+PRESETS = ("adapter", "top", "full")
+_EPOCHS = {"adapter": 4, "top": 1, "full": 1}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The two towers and how they are trained.
+
+    Parameters
+    ----------
+    name_or_path : str
+        "minilm", or the folder of any Hugging Face encoder. Nothing is fetched from a hub.
+    preset : {"adapter", "top", "full"}
+        What is trained of the language model: nothing (its vectors are cached), its last
+        ``top_layers`` layers (over cached lower activations), or all of it.
+    top_layers : int
+    max_tokens : int
+        Longer texts are cut.
+    pooling : {"mean"}
+    adapter_size, queries, rank : int
+        Width of the residual adapter; number of attention queries; rank of the heads' residual.
+    history : int
+        Most events of a user's history in training.
+    read_history : int
+        The same when user vectors are read (hold-out included); at most 50.
+    history_vectors : {"auto", "fresh", "stale"}
+        Whether the loss differentiates through the vectors of the history, or takes those of the
+        last pass; "auto" is fresh on cached sentence vectors, stale while the language model is trained.
+    negatives : int
+        Uniform negatives from the catalogue beside those in the batch (pair epochs).
+    mask_history : bool
+        Do not take what the user had before as a negative.
+    purchase_loss : float
+        Weight of the purchase head's loss beside the click head's.
+    temperature : float
+        Of the softmax at the start; learned.
+    warmup_epochs, polish_epochs : int
+        Epochs of adapter and user tower alone before and after the language model is trained.
+    block_tokens : int
+        Tokens of the items that one step of the language model encodes.
+    block_pairs : int
+        Most pairs of such a step.
+    blocks_per_epoch : int
+        Most such steps an epoch; 0: every known item once an epoch.
+    encode_tokens : int
+        Tokens of one forward pass, padding included.
+    cache_gib : float
+        Most memory for the cached lower activations.
+    export : {"onnx", "vectors"}
+        Engine of the text tower after training.
+    """
+
+    name_or_path: str = "minilm"
+    preset: str = "top"
+    top_layers: int = 2
+    max_tokens: int = 64
+    pooling: str = "mean"
+    adapter_size: int = 128
+    queries: int = 4
+    rank: int = 64
+    history: int = 20
+    read_history: int = 50
+    history_vectors: str = "auto"
+    negatives: int = 256
+    mask_history: bool = True
+    purchase_loss: float = 0.5
+    temperature: float = 0.05
+    warmup_epochs: int = 2
+    polish_epochs: int = 1
+    block_tokens: int = 6144
+    block_pairs: int = 2048
+    blocks_per_epoch: int = 0
+    encode_tokens: int = 2048
+    cache_gib: float = 4.0
+    export: str = "onnx"
+
+    def __post_init__(self) -> None:
+        _one_of("encoder.preset", self.preset, PRESETS)
+        _one_of("encoder.pooling", self.pooling, ("mean",))
+        _one_of("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
+        _one_of("encoder.export", self.export, ("onnx", "vectors"))
+        for name in (
+            "top_layers",
+            "max_tokens",
+            "queries",
+            "rank",
+            "adapter_size",
+            "history",
+            "block_tokens",
+        ):
+            _at_least(f"encoder.{name}", getattr(self, name), 1)
+        _at_least("encoder.max_tokens", self.max_tokens, 3)
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How long and how fast.
+
+    Parameters
+    ----------
+    max_epochs : int
+        Main epochs (beside warm-up and polish); 0: the preset's own (adapter 4, top 1, full 1).
+    batch_size : int
+        Pairs of a step while the language model rests.
+    lr, text_lr : float
+        Learning rate of adapter and user tower; of the language model's layers.
+    weight_decay : float
+    seed : int
+    threads : int
+        0: as torch finds it.
+    patience : int
+        Epochs without a better hold-out before it stops; 0: never.
+    holdout : float
+        Share of the pairs, the last in time, kept out to choose the epoch.
+    holdout_max : int
+        Most pairs of the hold-out that are ranked.
+    accelerator : str
+        "auto", "cpu" or "gpu", as Lightning has them.
+    limit_minutes : float
+        Ends training at the next step after so long; 0: no limit.
+    """
+
+    max_epochs: int = 0
+    batch_size: int = 256
+    lr: float = 1e-3
+    text_lr: float = 1e-4
+    weight_decay: float = 0.01
+    seed: int = 0
+    threads: int = 0
+    patience: int = 2
+    holdout: float = 0.1
+    holdout_max: int = 2000
+    accelerator: str = "auto"
+    limit_minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least("trainer.batch_size", self.batch_size, 1)
+        _at_least("trainer.max_epochs", self.max_epochs, 0)
+        if not 0.0 <= self.holdout < 1.0:
+            raise ConfigError(
+                "trainer.holdout",
+                expected="a share from 0 to below 1",
+                found=str(self.holdout),
+                do="0.1 keeps the last tenth of the pairs out.",
+            )
+
+
+def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
+    """The kind of each epoch: "pairs" (vectors cached) or "texts" (the language model is trained)."""
+    main = trainer.max_epochs or _EPOCHS[config.preset]
+    if config.preset == "adapter":
+        return ["pairs"] * main
+    return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(
+            key, expected=f"one of {', '.join(allowed)}", found=repr(value), do="Correct the value."
+        )
+
+
+def _at_least(key: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(key, expected=f"at least {least}", found=str(value), do="Raise the value.")

@@ -1,0 +1,1 @@
+"""Losses of the encoder, one file each."""

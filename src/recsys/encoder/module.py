@@ -1,0 +1,197 @@
+"""The thin Lightning module: a step, its optimizer, and the epoch that did best on the hold-out."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys.core.errors import DataError
+from recsys.core.length_batches import length_batches
+from recsys.encoder.batch import StepBatch
+from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.holdout import Holdout
+from recsys.encoder.lightning import pl
+from recsys.encoder.losses.sampled_softmax import sampled_softmax
+from recsys.encoder.text_tower import TextCache, TextTower
+from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
+
+Array = NDArray[Any]
+MONITOR = "holdout/click_ndcg_at_10"
+
+
+class EncoderModule(pl.LightningModule):
+    """Item vectors from texts, user vectors from histories, one softmax loss a head.
+
+    Parameters
+    ----------
+    text : TextTower
+    config : EncoderConfig
+    trainer : TrainerConfig
+    kinds : list of str
+        The kind of each epoch, "pairs" or "texts".
+    total_steps : int
+        For the decay of the learning rates.
+    """
+
+    bank: Tensor
+
+    def __init__(
+        self,
+        text: TextTower,
+        config: EncoderConfig,
+        trainer: TrainerConfig,
+        kinds: list[str],
+        total_steps: int,
+    ) -> None:
+        super().__init__()
+        self.text, self.config, self.settings, self.kinds = text, config, trainer, kinds
+        self.total_steps = max(1, total_steps)
+        self.head = ItemHead(text.dims, config.adapter_size)
+        self.user = UserTower(text.dims, config)
+        self.register_buffer("bank", torch.zeros(0, text.dims), persistent=False)
+        self.cache: TextCache | None = None
+        self.holdout: Holdout | None = None
+        self.rows: list[dict[str, Any]] = []
+        self._losses: list[float] = []
+        self._started = time.monotonic()
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._worse = 0
+        self._stale = torch.zeros(0, text.dims)
+
+    def prepare(self, bank: Tensor, cache: TextCache, known: Array, holdout: Holdout | None) -> None:
+        """Give the module the catalogue: pooled vectors, what the top layers read, the items for the mean."""
+        self.bank, self.cache, self.holdout = bank, cache, holdout
+        self.head.fit_mean(bank[torch.from_numpy(np.asarray(known, np.int64))])
+
+    # ---- vectors
+    def encode_texts(self, items: Array) -> Tensor:
+        """Pooled trained vectors of distinct items, in batches of like length, in the order of ``items``."""
+        assert self.cache is not None
+        parts, order = [], []
+        for batch in length_batches(self.cache.lengths[items], self.config.encode_tokens):
+            inputs, mask = self.cache.padded(items[batch])
+            parts.append(self.text.upper(inputs.to(self.device), mask.to(self.device)))
+            order.append(batch)
+        back = torch.from_numpy(np.argsort(np.concatenate(order))).to(self.device)
+        return torch.cat(parts)[back]
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Encode the whole catalogue with the layers as they stand."""
+        if self.text.top is not None and self.cache is not None:
+            self.bank = self.encode_texts(np.arange(len(self.cache.lengths)))
+
+    # ---- one step
+    def user_vectors(self, batch: StepBatch, encoded: Tensor) -> Tensor:
+        """User vectors of a batch: (pairs, heads, dims)."""
+        table = encoded if batch.fresh else self._stale
+        past = torch.nn.functional.embedding(batch.history, table)
+        users: Tensor = self.user(past, batch.kinds, batch.gaps, batch.real)
+        return users
+
+    def loss(self, batch: StepBatch) -> Tensor:
+        """The weighted sum of the heads' losses."""
+        if batch.texts:
+            pooled = self.encode_texts(batch.items.cpu().numpy())
+            self.bank[batch.items] = pooled.detach()
+        else:
+            pooled = self.bank[batch.items]
+        encoded = self.head(pooled)
+        users = self.user_vectors(batch, encoded)
+        n = len(batch.log_q)
+        masked = None
+        if self.config.mask_history:
+            masked = torch.zeros(len(batch.target), n + 1, dtype=torch.bool, device=encoded.device)
+            masked = masked.scatter_(1, batch.slots, True)[:, :n]
+        scale = self.user.scale()
+        total = encoded.new_zeros(())
+        for h, (weight, share) in enumerate(
+            zip((batch.weight, batch.bought), (1.0, self.config.purchase_loss), strict=True)
+        ):
+            use = torch.nonzero(weight > 0).squeeze(1)
+            if len(use) and share > 0:
+                logits = scale[h] * (users[use, h] @ encoded[:n].T)
+                mask = None if masked is None else masked[use]
+                total = total + share * sampled_softmax(
+                    logits, batch.target[use], batch.log_q, weight[use], mask
+                )
+        return total
+
+    def training_step(self, batch: StepBatch, batch_index: int) -> Tensor:
+        """The loss of a step; stops with a clear message where it is no number."""
+        loss = self.loss(batch)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise DataError(
+                f"the training loss at epoch {self.current_epoch}, step {batch_index}",
+                expected="a finite number",
+                found=str(value),
+                do="Lower trainer.lr and trainer.text_lr, and check the weights of the pairs.",
+            )
+        self._losses.append(value)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, the language model's layers at their own rate, both falling linearly to a tenth."""
+        top = [p for p in self.text.parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [*self.head.parameters(), *self.user.parameters()], "lr": self.settings.lr}
+        ]
+        if top:
+            groups.append({"params": top, "lr": self.settings.text_lr})
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        decay = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 1.0 - 0.9 * min(1.0, step / self.total_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+    # ---- epochs
+    def on_train_start(self) -> None:
+        """The pretrained geometry is the first candidate for the best epoch."""
+        self._close_epoch(-1, "start", float("nan"))
+
+    def on_train_epoch_start(self) -> None:
+        """Vectors of the histories as they stand, for steps that do not encode them."""
+        self._losses = []
+        self._started = time.monotonic()
+        with torch.no_grad():
+            self._stale = self.head(self.bank)
+
+    def on_train_epoch_end(self) -> None:
+        """Measure the hold-out, remember the best, stop when it no longer improves."""
+        kind = self.kinds[self.current_epoch]
+        if kind == "texts":
+            self.refresh()
+        loss = float(np.mean(self._losses)) if self._losses else float("nan")
+        self._close_epoch(self.current_epoch, kind, loss)
+        if self.settings.patience and self._worse >= self.settings.patience:
+            self.trainer.should_stop = True
+
+    def _close_epoch(self, epoch: int, kind: str, loss: float) -> None:
+        row: dict[str, Any] = {"epoch": epoch + 1, "kind": kind, "train/loss": loss}
+        if self.holdout is not None and len(self.holdout):
+            row |= self.holdout.measure(self.user, self.head(self.bank).detach())
+            self._keep_best(row[MONITOR])
+        row["seconds"] = time.monotonic() - self._started
+        row["scale_click"], row["scale_purchase"] = self.user.scale().tolist()[: len(HEADS)]
+        self.rows.append(row)
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """Everything training may change, and the mean: a checkpoint, the pretrained model aside."""
+        state = {k: v for k, v in self.state_dict().items() if not k.startswith("text.base.")}
+        return {k: v.detach().clone().contiguous() for k, v in state.items()}
+
+    def _keep_best(self, value: float) -> None:
+        if self._best is None or value > self._best[0]:
+            self._best, self._worse = (value, self.trained_state()), 0
+        else:
+            self._worse += 1
+
+    def restore_best(self) -> None:
+        """Go back to the epoch that did best on the hold-out, where there is one."""
+        if self._best is not None and self._worse > 0:
+            self.load_state_dict(self._best[1], strict=False)
+            self.refresh()

@@ -1,0 +1,1 @@
+"""From predictions to metrics, differences, a verdict and a report."""

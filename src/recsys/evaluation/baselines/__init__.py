@@ -1,0 +1,1 @@
+"""Models that every report is held against."""

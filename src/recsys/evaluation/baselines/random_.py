@@ -1,0 +1,16 @@
+"""The floor: scores drawn at random, the same for a request whatever else is ranked beside it."""
+
+import numpy as np
+
+from recsys.evaluation.baselines.rank import Array, ScoreFn
+
+
+def random_scores(n_items: int, seed: int = 0) -> ScoreFn:
+    """Uniform scores, a stream of their own for each request."""
+
+    def score(rows: Array) -> Array:
+        return np.stack(
+            [np.random.Generator(np.random.Philox(key=[seed, int(r)])).random(n_items) for r in rows]
+        )
+
+    return score

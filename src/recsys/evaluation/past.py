@@ -1,0 +1,60 @@
+"""What lay before a request, counted through the cut: for slices of the report."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.log import EventLog, interaction_mask
+
+Array = NDArray[Any]
+
+
+def _interactions(log: EventLog) -> Array:
+    """Log positions of interactions with a known item."""
+    return np.flatnonzero(interaction_mask()[log.kind] & (log.item >= 0))
+
+
+def _count(codes: Array, at: Array, wanted: Array, visible: Array, n: int) -> Array:
+    """How many events of each wanted code lie before ``visible``; ``n`` exceeds every log position."""
+    keys = np.sort(codes.astype(np.int64) * n + at)
+    begin = wanted.astype(np.int64) * n
+    found: Array = np.searchsorted(keys, begin + visible) - np.searchsorted(keys, begin)
+    return found
+
+
+def item_events(log: EventLog, items: Array, visible: Array) -> Array:
+    """Interactions with each item in the visible prefix of the log.
+
+    Parameters
+    ----------
+    log : EventLog
+    items : int array, shape (rows,)
+    visible : int64 array, shape (rows,)
+        From ``as_of.cut``, the cut of each row's request.
+
+    Returns
+    -------
+    int64 array, shape (rows,)
+    """
+    at = _interactions(log)
+    return _count(log.item[at], at, items, visible, len(log.time) + 1)
+
+
+def user_events(log: EventLog, users: Array, visible: Array) -> Array:
+    """Interactions of each user in the visible prefix; 0 for an unknown user."""
+    at = _interactions(log)
+    return np.where(users >= 0, _count(log.user[at], at, np.maximum(users, 0), visible, len(log.time) + 1), 0)
+
+
+def had_before(log: EventLog, users: Array, items: Array, visible: Array) -> Array:
+    """Whether each user had interacted with the item: bool, shape (rows,)."""
+    at = _interactions(log)
+    width = int(max(log.item.max(initial=0), items.max(initial=0))) + 1
+    pairs = log.user[at].astype(np.int64) * width + log.item[at]
+    distinct, first = np.unique(pairs, return_index=True)
+    wanted = users.astype(np.int64) * width + items
+    if not len(distinct):
+        return np.zeros(len(wanted), np.bool_)
+    place = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
+    return (distinct[place] == wanted) & (at[first[place]] < visible) & (users >= 0)

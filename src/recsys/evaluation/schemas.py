@@ -1,0 +1,18 @@
+"""Columns and types of what evaluation returns."""
+
+import polars as pl
+
+from recsys.core.columns import CI_HIGH, CI_LOW, METRIC, MODEL, SEED, SLICE, VARIANT, WINDOW, K, N
+
+_WHERE = {WINDOW: pl.String, METRIC: pl.String, K: pl.Int32, SLICE: pl.String}
+METRICS_SCHEMA = pl.Schema(
+    {MODEL: pl.String, VARIANT: pl.String, SEED: pl.Int32}
+    | _WHERE
+    | {"value": pl.Float64, CI_LOW: pl.Float64, CI_HIGH: pl.Float64, N: pl.Int64}
+)
+PAIRS_SCHEMA = pl.Schema(
+    {"model_a": pl.String, "model_b": pl.String, VARIANT: pl.String}
+    | _WHERE
+    | {"diff": pl.Float64, "low": pl.Float64, "high": pl.Float64, N: pl.Int64, "p": pl.Float64}
+)
+DIFFERENCES_SCHEMA = pl.Schema(dict(PAIRS_SCHEMA) | {"p_holm": pl.Float64, "verdict": pl.String})

@@ -1,0 +1,1 @@
+"""Item vectors, user vectors and interest columns, without torch."""

@@ -1,0 +1,149 @@
+"""Texts to vectors with onnxruntime and tokenizers: what training exported, without torch."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.errors import BundleError
+from recsys.core.length_batches import length_batches
+from recsys.core.progress import track
+
+Array = NDArray[Any]
+
+GRAPH, TOKENIZER, MANIFEST = "encoder.onnx", "tokenizer.json", "manifest.json"
+TOKEN_BUDGET = 2048  # tokens of one run, padding included: larger ones leave the caches and gain nothing
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a trained encoder.
+
+    Raises
+    ------
+    BundleError
+        The folder holds none.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(
+            f"the encoder in {folder}",
+            expected=f"a file {MANIFEST}",
+            found="none",
+            do="Train the encoder (recsys train-encoder), or name the right folder.",
+        )
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return manifest
+
+
+def can_encode(folder: Path) -> bool:
+    """Whether new texts can be encoded; a vectors-only encoder knows the items of its catalogue alone."""
+    return bool(read_manifest(folder)["engine"] == "onnx")
+
+
+class TextTower:
+    """The exported text tower.
+
+    Parameters
+    ----------
+    session, tokenizer : onnxruntime.InferenceSession, tokenizers.Tokenizer
+    dims, max_tokens, pad_id : int
+    key : str
+        Hash of everything that decides a text's vector; caches are named by it.
+    """
+
+    def __init__(
+        self, session: Any, tokenizer: Any, dims: int, max_tokens: int, pad_id: int, key: str
+    ) -> None:
+        self._session, self._tokenizer, self._pad_id = session, tokenizer, pad_id
+        self.dims, self.max_tokens, self.key = dims, max_tokens, key
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 0) -> "TextTower":
+        """Load the tower of a trained encoder's folder.
+
+        Parameters
+        ----------
+        folder : Path
+        threads : int
+            Of onnxruntime; 0: one a core.
+
+        Raises
+        ------
+        BundleError
+            The folder is incomplete, or its encoder did not export (engine "vectors").
+        """
+        manifest = read_manifest(folder)
+        if manifest["engine"] != "onnx":
+            raise BundleError(
+                f"the encoder in {folder}",
+                expected="an exported text tower (engine onnx)",
+                found=f"engine {manifest['engine']}",
+                do="Use its stored vectors; to encode new texts train an encoder that exports.",
+            )
+        for name in (GRAPH, TOKENIZER):
+            if not (folder / name).is_file():
+                raise BundleError(
+                    f"the encoder in {folder}",
+                    expected=f"a file {name}",
+                    found="none",
+                    do="Copy the whole folder.",
+                )
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(
+            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
+        )
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_length=int(manifest["max_tokens"]))
+        parts = (manifest["sha256"][GRAPH], manifest["sha256"][TOKENIZER], str(manifest["max_tokens"]))
+        key = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+        return cls(
+            session,
+            tokenizer,
+            int(manifest["dims"]),
+            int(manifest["max_tokens"]),
+            int(manifest["pad_id"]),
+            key,
+        )
+
+    def encode(self, texts: Sequence[str]) -> tuple[Array, Array]:
+        """Vectors of some texts, centred on the catalogue's mean and of length one.
+
+        A text's vector differs by about 1e-7 with the batch that it is in, so vectors are computed once
+        and stored; the stored ones are the truth.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        raw, tuned : float32 arrays, shape (texts, dims)
+            Of the pretrained and of the trained encoder, in the order of ``texts``.
+        """
+        raw = np.empty((len(texts), self.dims), np.float32)
+        tuned = np.empty_like(raw)
+        if not len(texts):
+            return raw, tuned
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        lengths = np.array([len(row) for row in ids], np.int64)
+        for batch in track(length_batches(lengths, TOKEN_BUDGET), "encode texts"):
+            # the graph was exported for two tokens and more; a text of one is padded
+            width = max(2, int(lengths[batch].max()))
+            tokens = np.full((len(batch), width), self._pad_id, np.int64)
+            mask = np.zeros((len(batch), width), np.int64)
+            for row, text in enumerate(batch):
+                tokens[row, : lengths[text]] = ids[text]
+                mask[row, : lengths[text]] = 1
+            inputs = {"input_ids": tokens, "attention_mask": mask}
+            raw[batch], tuned[batch] = self._session.run(["raw", "tuned"], inputs)
+        return raw, tuned

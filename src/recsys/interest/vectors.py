@@ -1,0 +1,127 @@
+"""Item vectors on disk: mapped, and computed once a text.
+
+The cache knows a text by its content and the model by its hash, so a second run encodes only what
+changed, and an unchanged text keeps its very bits.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.errors import BundleError
+from recsys.core.log import load_array
+from recsys.interest.text import TextTower
+
+Array = NDArray[Any]
+KEY = np.dtype("S32")  # hex of 16 bytes of blake2b
+
+
+class Vectors(NamedTuple):
+    """Item vectors by item code; a row of NaN where an item has none."""
+
+    raw: Array  # float32 (items, dims), pretrained
+    tuned: Array  # float32 (items, dims), trained
+
+
+def save_vectors(vectors: Vectors, folder: Path) -> None:
+    """Write ``raw.npy`` and ``tuned.npy``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in zip(Vectors._fields, vectors, strict=True):
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(array, np.float32), allow_pickle=False)
+
+
+def load_vectors(folder: Path) -> Vectors:
+    """Map the vectors of a folder, copy-on-write.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, or the two do not fit each other.
+    """
+    for name in Vectors._fields:
+        if not (folder / f"{name}.npy").is_file():
+            raise BundleError(
+                f"the vectors in {folder}",
+                expected=f"a file {name}.npy",
+                found="none",
+                do="Run recsys embed, or copy the whole folder.",
+            )
+    vectors = Vectors(*(load_array(folder / f"{name}.npy") for name in Vectors._fields))
+    if vectors.raw.shape != vectors.tuned.shape or vectors.raw.dtype != np.float32:
+        raise BundleError(
+            f"the vectors in {folder}",
+            expected="raw and tuned of one shape, float32",
+            found=f"{vectors.raw.shape} {vectors.raw.dtype} and {vectors.tuned.shape} {vectors.tuned.dtype}",
+            do="Run recsys embed again.",
+        )
+    return vectors
+
+
+def text_keys(texts: Sequence[str]) -> Array:
+    """The content hash of each text, dtype S32."""
+    return np.array([hashlib.blake2b(t.encode(), digest_size=16).hexdigest().encode() for t in texts], KEY)
+
+
+def _find(keys: Array, wanted: Array) -> Array:
+    """The place of each wanted key among sorted keys, -1 where it is absent."""
+    if not len(keys):
+        return np.full(len(wanted), -1, np.int64)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, place, -1)
+
+
+def embed(texts: Sequence[str], tower: TextTower, cache_folder: Path | None = None) -> Vectors:
+    """Vectors of texts, each distinct text encoded once, and not again where the cache has it.
+
+    Parameters
+    ----------
+    texts : sequence of str, shape (items,)
+    tower : TextTower
+    cache_folder : Path, optional
+        Holds one folder a model; replaced as a whole, so a killed run leaves the old one.
+
+    Returns
+    -------
+    Vectors
+    """
+    wanted = text_keys(texts)
+    distinct, first, back = np.unique(wanted, return_index=True, return_inverse=True)
+    keys, old = np.empty(0, KEY), Vectors(*(np.empty((0, tower.dims), np.float32) for _ in range(2)))
+    folder = None if cache_folder is None else cache_folder / tower.key
+    if folder is not None and (folder / "keys.npy").is_file():
+        keys, old = np.load(folder / "keys.npy", allow_pickle=False), load_vectors(folder)
+    place = _find(keys, distinct)
+    new = np.flatnonzero(place < 0)
+    fresh = Vectors(*tower.encode([texts[first[i]] for i in new]))
+    if folder is not None and len(new):
+        _store(folder, np.concatenate((keys, distinct[new])), old, fresh)
+
+    def gather(cached: Array, encoded: Array) -> Array:
+        out = np.empty((len(distinct), tower.dims), np.float32)
+        out[place >= 0] = cached[place[place >= 0]]
+        out[new] = encoded
+        rows: Array = out[back]
+        return rows
+
+    return Vectors(gather(old.raw, fresh.raw), gather(old.tuned, fresh.tuned))
+
+
+def _store(folder: Path, keys: Array, old: Vectors, fresh: Vectors) -> None:
+    """Write the cache anew beside the old one and put it in its place."""
+    order = np.argsort(keys, kind="stable")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+    save_vectors(Vectors(*(np.concatenate(pair)[order] for pair in zip(old, fresh, strict=True))), beside)
+    np.save(beside / "keys.npy", keys[order], allow_pickle=False)
+    gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".old-"))
+    if folder.exists():
+        os.replace(folder, gone / "cache")
+    os.replace(beside, folder)
+    shutil.rmtree(gone)

@@ -1,0 +1,1 @@
+"""Ranking metrics, measures beyond accuracy, and their intervals."""

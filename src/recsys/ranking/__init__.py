@@ -1,0 +1,1 @@
+"""The reranker: its frame of rows, its training, and the fast walk of its trees."""

@@ -1,0 +1,86 @@
+"""Select: which rows of the pool are worth all features. For now the top of each source by quota."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.errors import ConfigError
+from recsys.core.jit import kernel
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """How many rows a request keeps, and how much of each source comes first.
+
+    Parameters
+    ----------
+    n : int
+        At most this many rows a request.
+    quotas : mapping of source name to int
+        The first ranks of a source that go before everything else; a source that is not named has no
+        limit. Empty: rows go by their best rank over all sources.
+    """
+
+    n: int = 150
+    quotas: Mapping[str, int] = field(default_factory=dict)
+
+
+@kernel
+def _select(offsets: Array, ranks: Array, quotas: Array, n: int, keep: Array) -> None:
+    for r in range(offsets.shape[0] - 1):
+        left = n
+        for favoured in (True, False):  # first what lies within a quota, then the rest, in pool order
+            for row in range(offsets[r], offsets[r + 1]):
+                if left == 0:
+                    break
+                within = False
+                for s in range(ranks.shape[1]):
+                    if 0 < ranks[row, s] <= quotas[s]:
+                        within = True
+                if within == favoured:
+                    keep[row] = True
+                    left -= 1
+
+
+def select(offsets: Array, ranks: Array, sources: Sequence[str], config: SelectConfig) -> Array:
+    """Choose each request's rows.
+
+    Parameters
+    ----------
+    offsets : int64 array, shape (requests + 1,)
+        Where each request's rows lie in the pool.
+    ranks : int16 array, shape (rows, S)
+        Each source's rank from 1, 0 where it did not offer the row. The pool is ordered by the best
+        rank, so going through it in order takes the sources in turn.
+    sources : sequence of str
+        The names of the S sources.
+    config : SelectConfig
+
+    Returns
+    -------
+    int64 array
+        Chosen rows, ascending: they keep the order of the pool.
+
+    Raises
+    ------
+    ConfigError
+        For a quota of a source that is not in the pool.
+    """
+    unknown = sorted(set(config.quotas) - set(sources))
+    if unknown:
+        raise ConfigError(
+            "select.quotas",
+            expected=f"sources among {', '.join(sources)}",
+            found=", ".join(unknown),
+            do="Remove the quota, or give that source a depth in candidates.depths.",
+        )
+    no_limit = np.iinfo(np.int16).max
+    quotas = np.array([config.quotas.get(source, no_limit) for source in sources], np.int64)
+    keep = np.zeros(len(ranks), np.bool_)
+    _select(offsets, ranks, quotas, config.n, keep)
+    return np.flatnonzero(keep)

@@ -1,0 +1,297 @@
+"""The reranker: LightGBM's lambdarank on whole requests. The only file that imports lightgbm."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.columns import LABELS
+from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
+from recsys.ranking.frame import RankFrame
+from recsys.ranking.trees import Trees
+
+Array = NDArray[Any]
+
+FORMAT = 1
+MODEL_FILE, SIDE_FILE = "model.txt", "reranker.json"
+LABEL_TYPES = ("click", "cart", "purchase")  # labels 1, 2, 3
+
+
+@dataclass(frozen=True)
+class RerankerConfig:
+    """How the reranker learns; the names are LightGBM's where it has one."""
+
+    label_gain: dict[str, float] = field(
+        default_factory=lambda: {"click": 1.0, "cart": 3.0, "purchase": 10.0}
+    )  # worth of a label in the ranking; a type that is absent is worth nothing
+    num_leaves: int = 31
+    learning_rate: float = 0.05
+    num_iterations: int = 300
+    early_stopping: int = 30  # rounds without a better NDCG on the validation requests; 0: never stop
+    early_stopping_at: int = 10  # the k of that NDCG
+    min_data_in_leaf: int = 20
+    feature_fraction: float = 0.8
+    bagging_fraction: float = 1.0  # share of the requests of one tree
+    bagging_freq: int = 1
+    lambda_l2: float = 0.0
+    truncation: int = 30  # pairs are formed with the best so many of a request
+    monotone: dict[str, int] = field(default_factory=dict)  # column -> 1 (more is better) or -1
+    categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing
+    use_position: bool = False  # learn and remove the bias of the display position
+    deterministic: bool = True
+    seed: int = 0
+    threads: int = 0  # 0: as many as there are cores
+
+    def gains(self) -> list[float]:
+        """Gain of the labels 0, 1, 2, 3; ``ConfigError`` for an unknown event type or a negative gain."""
+        unknown = sorted(set(self.label_gain) - set(LABEL_TYPES))
+        if unknown or min(self.label_gain.values(), default=0.0) < 0:
+            raise ConfigError(
+                "ranker.label_gain",
+                expected=f"gains of at least 0 for {', '.join(LABEL_TYPES)}",
+                found=", ".join(unknown) or str(self.label_gain),
+                do="Correct the config.",
+            )
+        gains = [0.0] * (1 + len(LABEL_TYPES))
+        for name, gain in self.label_gain.items():
+            gains[LABELS[name]] = float(gain)
+        return gains
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """A trained reranker, usable without LightGBM.
+
+    Attributes
+    ----------
+    text : str
+        LightGBM's model text, cut at the best iteration.
+    columns : tuple of str
+        Names of the input, in the order of `predict`'s columns.
+    best_iteration : int
+        Number of trees.
+    importance : dict of str to float
+        Total gain of the splits on each column.
+    config : dict
+        The `RerankerConfig` it was trained with, as plain types.
+    valid_ndcg : float or None
+        NDCG of the validation requests at the best iteration, None without any.
+    """
+
+    text: str
+    columns: tuple[str, ...]
+    best_iteration: int
+    importance: dict[str, float]
+    config: dict[str, Any]
+    valid_ndcg: float | None = None
+
+    @cached_property
+    def trees(self) -> Trees:
+        """The flat trees, parsed once."""
+        trees = Trees.parse(self.text)
+        if len(trees.features) != len(self.columns):
+            raise _damaged(f"{len(self.columns)} features", f"{len(trees.features)} in the trees")
+        return trees
+
+    def predict(self, values: Array) -> Array:
+        """Raw scores, float64 [rows], of float32 [rows, columns]; comparable within a request only."""
+        return self.trees.predict(values)
+
+    def predict_frame(self, frame: RankFrame) -> Array:
+        """Raw scores of a frame that has, in any order and among others, the model's columns."""
+        return self.predict(frame.select_columns(self.columns).values)
+
+    def save(self, folder: Path) -> None:
+        """Write ``model.txt`` and ``reranker.json`` into ``folder``, which is made where missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MODEL_FILE).write_text(self.text, encoding="utf-8", newline="\n")
+        side = {name: value for name, value in asdict(self).items() if name != "text"}
+        side |= {"format": FORMAT, "sha256": hashlib.sha256(self.text.encode()).hexdigest()}
+        (folder / SIDE_FILE).write_text(json.dumps(side, indent=1, sort_keys=True), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reranker":
+        """Read a saved reranker; ``BundleError`` for an incomplete, changed or foreign folder."""
+        try:
+            text = (folder / MODEL_FILE).read_bytes().decode()
+            side = json.loads((folder / SIDE_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(f"{MODEL_FILE} and {SIDE_FILE} in {folder}", str(error)) from error
+        if not isinstance(side, dict) or side.pop("format", None) != FORMAT:
+            raise _damaged(f"format {FORMAT} in {SIDE_FILE}", "another")
+        if side.pop("sha256", None) != hashlib.sha256(text.encode()).hexdigest():
+            raise _damaged(f"the {MODEL_FILE} that {SIDE_FILE} describes", "a file that was changed")
+        try:
+            return cls(text=text, **(side | {"columns": tuple(side["columns"])}))
+        except (KeyError, TypeError) as error:
+            raise _damaged(f"a complete {SIDE_FILE}", str(error)) from error
+
+
+def _damaged(expected: str, found: str) -> BundleError:
+    return BundleError(
+        "the reranker", expected=expected, found=found, do="Copy the model folder again, or train again."
+    )
+
+
+def _feature_names(columns: tuple[str, ...]) -> list[str]:
+    """Names that the model text can hold: LightGBM refuses JSON's characters and changes spaces."""
+    plain = [re.sub(r"[^0-9A-Za-z_.\-]", "_", name) for name in columns]
+    return plain if len(set(plain)) == len(plain) else [f"column_{at}" for at in range(len(columns))]
+
+
+def _known(config: RerankerConfig, columns: tuple[str, ...]) -> None:
+    for key, names in (("monotone", config.monotone), ("categorical", config.categorical)):
+        absent = sorted(set(names) - set(columns))
+        if absent:
+            raise ConfigError(
+                f"ranker.{key}",
+                expected=f"columns of the ranking frame ({', '.join(columns)})",
+                found=", ".join(absent),
+                do="Correct the names, or leave out columns that this model does not use.",
+            )
+    both = sorted(set(config.monotone) & set(config.categorical))
+    if both or not set(config.monotone.values()) <= {-1, 1}:
+        raise ConfigError(
+            "ranker.monotone",
+            expected="1 or -1 for columns that are not categorical",
+            found=", ".join(both) or str(config.monotone),
+            do="Correct the config.",
+        )
+
+
+def _parameters(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [config.early_stopping_at],
+        "label_gain": config.gains(),
+        "lambdarank_truncation_level": config.truncation,
+        "num_leaves": config.num_leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": config.min_data_in_leaf,
+        "feature_fraction": config.feature_fraction,
+        "lambda_l2": config.lambda_l2,
+        "seed": config.seed,
+        "num_threads": config.threads,
+        "deterministic": config.deterministic,
+        "force_row_wise": True,  # else LightGBM times both and the sums' order depends on the machine
+        "verbosity": -1,
+    }
+    if config.bagging_fraction < 1.0:
+        parameters |= {
+            "bagging_fraction": config.bagging_fraction,
+            "bagging_freq": config.bagging_freq,
+            "bagging_by_query": True,  # half a request teaches another task
+        }
+    if config.monotone:
+        parameters["monotone_constraints"] = [config.monotone.get(name, 0) for name in columns]
+    return parameters
+
+
+def informative(frame: RankFrame, gains: list[float]) -> RankFrame:
+    """The requests that can teach: at least two different gains among their rows.
+
+    A request without any positive, or with equally good rows only, forms no pair; LightGBM would also
+    count its NDCG as 1 and so hide differences between the others.
+    """
+    gain = np.asarray(gains)[np.minimum(frame.labels, len(gains) - 1)]
+    filled = frame.groups > 0
+    starts = frame.offsets[:-1][filled]
+    keep = np.zeros(frame.n_requests, np.bool_)
+    if starts.size:
+        keep[filled] = np.maximum.reduceat(gain, starts) > np.minimum.reduceat(gain, starts)
+    return frame.select_requests(keep)
+
+
+def train(
+    frame: RankFrame,
+    valid: RankFrame | None,
+    config: RerankerConfig,
+    num_iterations: int | None = None,
+) -> Reranker:
+    """Train on whole requests; stop early on ``valid``'s NDCG, or grow a fixed number of trees.
+
+    Parameters
+    ----------
+    frame : RankFrame
+        Requests to learn from; those without any contrast between their rows are left out.
+    valid : RankFrame or None
+        Requests that choose the number of trees, with the same columns.
+    config : RerankerConfig
+        What to learn and how.
+    num_iterations : int, optional
+        Trees to grow instead of ``config.num_iterations``, say those that an earlier run found best.
+
+    Raises
+    ------
+    ConfigError
+        For monotone or categorical columns that are not there, or unknown label gains.
+    DataError
+        Where no request has both a positive and another row, or where positions are asked for and absent.
+    MissingExtraError
+        Without LightGBM.
+    """
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise MissingExtraError("lightgbm", "train") from error
+    _known(config, frame.columns)
+    gains = config.gains()
+    names = _feature_names(frame.columns)
+    parameters = _parameters(config, frame.columns)
+
+    def dataset(part: RankFrame, what: str, reference: Any = None) -> Any:
+        part = informative(part.select_columns(frame.columns), gains)
+        if not part.n_requests:
+            raise DataError(
+                f"the {what} requests of the ranker",
+                expected="at least one request with a positive and another row",
+                found="none",
+                do="Widen the window, or raise the number of candidates so that positives are among them.",
+            )
+        if config.use_position and part.positions is None:
+            raise DataError(
+                f"the {what} requests of the ranker",
+                expected="display positions (ranker.use_position=true)",
+                found="none",
+                do="Log positions with the impressions, or set ranker.use_position=false.",
+            )
+        return lightgbm.Dataset(
+            part.values,
+            label=part.labels,
+            group=part.groups,
+            position=part.positions if config.use_position and reference is None else None,
+            feature_name=names,
+            categorical_feature=[frame.columns.index(name) for name in config.categorical],
+            reference=reference,
+            free_raw_data=True,
+        )
+
+    learn = dataset(frame, "training")
+    watch = None if valid is None else dataset(valid, "validation", learn)
+    stops = watch is not None and config.early_stopping > 0
+    booster = lightgbm.train(
+        parameters,
+        learn,
+        num_boost_round=num_iterations or config.num_iterations,
+        valid_sets=None if watch is None else [watch],
+        valid_names=None if watch is None else ["valid"],
+        callbacks=[lightgbm.early_stopping(config.early_stopping, verbose=False)] if stops else None,
+    )
+    best = booster.best_iteration if stops and booster.best_iteration > 0 else booster.current_iteration()
+    gain = booster.feature_importance("gain", iteration=best)
+    ndcg = booster.best_score.get("valid", {}).get(f"ndcg@{config.early_stopping_at}")
+    return Reranker(
+        text=booster.model_to_string(num_iteration=best),
+        columns=frame.columns,
+        best_iteration=int(best),
+        importance={name: float(value) for name, value in zip(frame.columns, gain, strict=True)},
+        config=asdict(config) | {"categorical": list(config.categorical)},
+        valid_ndcg=None if ndcg is None else float(ndcg),
+    )

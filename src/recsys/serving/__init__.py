@@ -1,0 +1,1 @@
+"""The bundle and the three ways to use it: a library call, batch scoring, an MLflow model."""

@@ -1,0 +1,62 @@
+"""What the library call returns: small frozen objects of arrays."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from recsys.core import columns as c
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Items of one request, best first.
+
+    Attributes
+    ----------
+    item_ids : tuple of str
+    scores : float64 array, shape (items,)
+        The reranker's scores: comparable within the request, not beyond it.
+    ranks : int32 array, shape (items,)
+        From 1.
+    """
+
+    item_ids: tuple[str, ...]
+    scores: Array
+    ranks: Array
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    def to_polars(self) -> "pl.DataFrame":
+        """A frame item_id, score (Float64), rank (Int32)."""
+        import polars as pl
+
+        return pl.DataFrame(
+            {c.ITEM_ID: list(self.item_ids), c.SCORE: self.scores, c.RANK: self.ranks},
+            schema={c.ITEM_ID: pl.String, c.SCORE: pl.Float64, c.RANK: pl.Int32},
+        )
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What became of the events given to ``observe``.
+
+    Attributes
+    ----------
+    applied, repeated, unknown_items : int
+        Events that changed the state; that were left out since their ``event_id`` was seen before; that
+        were left out since their item is not in the catalogue.
+    new_users : int
+        Users that were not known before.
+    """
+
+    applied: int
+    repeated: int
+    unknown_items: int
+    new_users: int

@@ -1,0 +1,188 @@
+"""Recommendations for many users: parquet by partitions of users, resumed where it was broken off.
+
+Partitions are written beside the output, each by an atomic rename, and the whole folder takes its place
+when the last is there: whoever reads it sees the old recommendations or the new, never a mixture.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from recsys.core import columns as c
+from recsys.core.errors import ConfigError
+from recsys.core.progress import track
+from recsys.core.tables import RECOMMENDATIONS, check
+from recsys.serving.ranker import Ranker
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How many, and in what pieces.
+
+    Parameters
+    ----------
+    k : int
+        Items a user.
+    exclude_seen : bool
+        Leave out the items of the user's recent history.
+    partition_size : int
+        Users in one file: what is lost where a run is killed.
+    """
+
+    k: int = 20
+    exclude_seen: bool = True
+    partition_size: int = 1_000
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.partition_size < 1:
+            raise ConfigError(
+                "scoring",
+                expected="k and partition_size of at least 1",
+                found=f"k={self.k}, partition_size={self.partition_size}",
+                do="Mend the config.",
+            )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What `score_users` did.
+
+    Attributes
+    ----------
+    folder : Path
+    users, rows : int
+        In the whole output.
+    written, skipped : int
+        Partitions of this call, and those that were there already.
+    """
+
+    folder: Path
+    users: int
+    rows: int
+    written: int
+    skipped: int
+
+
+def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
+    """A hash of everything that the recommendations depend on."""
+    told = {
+        "files": {name: entry["sha256"] for name, entry in ranker.bundle.manifest["files"].items()},
+        "select": ranker.bundle.manifest["select"],
+        "candidates": ranker.bundle.manifest["candidates"],
+        "model": ranker.bundle.manifest["model"],
+        "position": ranker.position,
+        "time": ranker.state_time,
+        "config": asdict(config),
+    }
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for user in user_ids:
+        digest.update(len(user).to_bytes(8, "little") + user.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> pl.DataFrame:
+    users: list[str] = []
+    items: list[str] = []
+    ranks: list[Any] = []
+    scores: list[Any] = []
+    for user in user_ids:
+        answer = ranker.recommend(user, config.k, exclude_seen=config.exclude_seen, at="state")
+        users.extend([user] * len(answer))
+        items.extend(answer.item_ids)
+        ranks.append(answer.ranks)
+        scores.append(answer.scores)
+    n = len(users)
+    frame = pl.DataFrame(
+        {
+            c.USER_ID: pl.Series(users, dtype=pl.String),
+            c.RANK: np.concatenate(ranks).astype(np.int32) if n else np.empty(0, np.int32),
+            c.ITEM_ID: pl.Series(items, dtype=pl.String),
+            c.SCORE: np.concatenate(scores).astype(np.float32) if n else np.empty(0, np.float32),
+            c.MODEL: pl.Series([ranker.bundle.manifest["model"]] * n, dtype=pl.String),
+        }
+    )
+    return check(frame, RECOMMENDATIONS)
+
+
+def _atomically(write: Any, path: Path) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    write(beside)
+    os.replace(beside, path)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest
+
+
+def score_users(
+    ranker: Ranker, user_ids: Sequence[str], out_folder: str | Path, config: BatchConfig | None = None
+) -> Scored:
+    """Write the best items of every user.
+
+    Parameters
+    ----------
+    ranker : Ranker
+        Asked as of the time of its state; nothing should be observed meanwhile.
+    user_ids : sequence of str
+        One that stands twice is scored once; an unknown one gets what a user without history gets.
+    out_folder : path
+        Gets ``part-*.parquet`` (user_id, rank, item_id, score, model) and ``manifest.json``. Replaced as
+        a whole. The same model, users and config give the same bytes, and are not scored again.
+    config : BatchConfig, optional
+
+    Returns
+    -------
+    Scored
+    """
+    config = config or BatchConfig()
+    folder = Path(out_folder)
+    users = list(dict.fromkeys(str(user) for user in user_ids))
+    key = _key(ranker, users, config)
+    starts = range(0, len(users), config.partition_size)
+    done = _read_manifest(folder)
+    if done.get("key") == key and all((folder / name).is_file() for name in done["parts"]):
+        return Scored(folder, len(users), int(done["rows"]), 0, len(starts))
+    work = folder.with_name(f".{folder.name}-{key}")
+    work.mkdir(parents=True, exist_ok=True)
+    parts: dict[str, int] = {}
+    skipped = 0
+    for number, start in enumerate(track(starts, "recommendations", len(starts))):
+        path = work / f"part-{number:05d}.parquet"
+        if path.is_file():
+            skipped += 1
+        else:
+            frame = _partition(ranker, users[start : start + config.partition_size], config)
+            _atomically(frame.write_parquet, path)
+        parts[path.name] = pl.scan_parquet(path).select(pl.len()).collect().item()
+    manifest = {
+        "key": key,
+        "model": ranker.bundle.manifest["model"],
+        "config": asdict(config),
+        "state": {"position": ranker.position, "time_us": ranker.state_time},
+        "users": len(users),
+        "rows": sum(parts.values()),
+        "parts": parts,
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    _atomically(lambda path: path.write_text(text, encoding="utf-8"), work / MANIFEST)
+    old = folder.with_name(f".{folder.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    work.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return Scored(folder, len(users), sum(parts.values()), len(starts) - skipped, skipped)

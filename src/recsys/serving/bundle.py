@@ -1,0 +1,168 @@
+"""The model folder: everything that ranking needs, written at once and mapped, never unpickled.
+
+``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
+``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower, and the exported text tower where
+there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text), ``candidates/`` (the popular list
+at the last tick).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from recsys.candidates.sources import CandidatesConfig
+from recsys.core.codes import Codes
+from recsys.core.errors import BundleError
+from recsys.core.log import load_array
+from recsys.features.attributes import Attributes
+from recsys.interest.text import can_encode
+from recsys.interest.user import UserTower, load_user_tower
+from recsys.interest.vectors import Vectors, load_vectors
+from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.trees import Trees
+from recsys.state.store import State
+
+Array = NDArray[Any]
+FORMAT = 1  # of the folder; raise it when an old reader or an old folder would go wrong
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle; arrays are mapped copy-on-write, so processes share the pages they only read."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    users: Codes
+    items: Codes
+    state: State
+    state_time: int  # microseconds: the latest event that the state has seen
+    trees: Trees
+    columns: tuple[str, ...]
+    popular: tuple[Array, Array]
+    clock: bool
+    vectors: Vectors | None
+    tower: UserTower | None
+    text: Path | None  # the exported text tower, where new texts can be encoded
+    text_columns: tuple[str, ...]
+    item_attributes: Attributes
+    user_attributes: Attributes
+    candidates: CandidatesConfig
+    select: SelectConfig
+
+    @classmethod
+    def load(cls, folder: str | Path, *, verify: bool = False) -> "Bundle":
+        """Map a bundle.
+
+        Parameters
+        ----------
+        folder : path
+        verify : bool
+            Also compare every file with the hash in the manifest; sizes are always compared.
+
+        Raises
+        ------
+        BundleError
+            For a missing or damaged file, or a folder of another format.
+        """
+        return _load(Path(folder), verify)
+
+
+def bundle_error(
+    what: str, expected: str, found: str, do: str = "Build the model folder again."
+) -> BundleError:
+    """The error of a model folder."""
+    return BundleError(what, expected=expected, found=found, do=do)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_attributes(entry: Mapping[str, Any], path: Path) -> Attributes:
+    return Attributes(tuple(entry["names"]), load_array(path), entry["vocabularies"])
+
+
+def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
+    """Refuse trees that do not take the columns."""
+    if len(trees.features) != len(columns):
+        raise bundle_error(
+            "the bundle's trees",
+            f"one feature for each of its {len(columns)} columns",
+            f"{len(trees.features)} features",
+        )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise bundle_error(
+            f"the model folder {folder}",
+            "a file manifest.json",
+            "none" if folder.is_dir() else "no such folder",
+            "Give the folder model/ of a run.",
+        )
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise bundle_error(f"{path}", "JSON", str(error)) from error
+    if manifest.get("format") != FORMAT:
+        raise bundle_error(
+            f"the model folder {folder}",
+            f"format {FORMAT}",
+            f"format {manifest.get('format')} (written by recsys {manifest.get('recsys')})",
+            "Build it again with this version of recsys, or load it with that one.",
+        )
+    return manifest
+
+
+def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], verify: bool) -> None:
+    for name, entry in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise bundle_error(f"the model folder {folder}", f"the file {name}", "no such file")
+        what, size = f"{name} in the model folder {folder}", path.stat().st_size
+        if size != entry["bytes"]:
+            raise bundle_error(what, f"{entry['bytes']} bytes", f"{size} bytes")
+        if verify and digest(path) != entry["sha256"]:
+            raise bundle_error(what, "the hash in the manifest", "another one")
+
+
+def _load(folder: Path, verify: bool) -> Bundle:
+    manifest = _manifest(folder)
+    _check_files(folder, manifest["files"], verify)
+    clock = bool(manifest["clock"])
+    trees = Trees.parse((folder / "ranker" / "model.txt").read_text(encoding="utf-8"))
+    columns = tuple(manifest["columns"])
+    check_trees(trees, columns)
+    encoded, text, candidates = manifest["engine"] != "none", folder / "text", folder / "candidates"
+    attributes = {
+        name: _read_attributes(entry, folder / "attributes" / f"{name}.npy")
+        for name, entry in manifest["attributes"].items()
+    }
+    return Bundle(
+        folder=folder,
+        manifest=manifest,
+        users=Codes.load(folder / "codes" / "users"),
+        items=Codes.load(folder / "codes" / "items"),
+        state=State.load(folder / "state"),
+        state_time=int(manifest["state"]["time_us"]),
+        trees=trees,
+        columns=columns,
+        popular=(load_array(candidates / "popular_items.npy"), load_array(candidates / "popular_scores.npy")),
+        clock=clock,
+        vectors=load_vectors(folder / "vectors") if encoded else None,
+        tower=load_user_tower(text, clock) if encoded else None,
+        text=text if encoded and can_encode(text) else None,
+        text_columns=tuple(manifest["text_columns"]),
+        item_attributes=attributes["item"],
+        user_attributes=attributes["user"],
+        candidates=CandidatesConfig(**manifest["candidates"]),
+        select=SelectConfig(**manifest["select"]),
+    )

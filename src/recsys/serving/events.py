@@ -1,0 +1,103 @@
+"""Events as a service has them (strings, dates), checked as a whole before any of them is applied."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from recsys.core import columns as c
+from recsys.core.errors import DataError
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
+NAN = float("nan")
+
+
+class GivenEvent(NamedTuple):
+    """One event with its strings; NaN and -1 where nothing was given."""
+
+    user_id: str
+    item_id: str
+    time: int  # microseconds
+    kind: int  # index into EVENT_TYPES
+    value: float
+    price: float
+    from_request: bool
+    position: int
+    event_id: str | None
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970-01-01 UTC; a time without a zone is a ``ValueError``."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time needs a time zone, found {moment.isoformat()} without one")
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _number(value: Any) -> float:
+    return NAN if value is None else float(value)
+
+
+def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
+    def wrong(column: str, expected: str, found: str) -> DataError:
+        return DataError(
+            f"event {place}, {column}", expected=expected, found=found, do="None of the events was applied."
+        )
+
+    for column in (c.USER_ID, c.ITEM_ID):
+        if row.get(column) is None:
+            raise wrong(column, "an id", "none")
+    kind = row.get(c.EVENT_TYPE)
+    if kind not in c.EVENT_TYPES:
+        raise wrong(c.EVENT_TYPE, f"one of {', '.join(c.EVENT_TYPES)}", repr(kind))
+    moment = row.get(c.TIMESTAMP)
+    if moment is not None and not (isinstance(moment, datetime) and moment.tzinfo is not None):
+        raise wrong(c.TIMESTAMP, "a datetime with a time zone", repr(moment))
+    try:
+        position = row.get(c.POSITION)
+        event_id = row.get(c.EVENT_ID)
+        return GivenEvent(
+            user_id=str(row[c.USER_ID]),
+            item_id=str(row[c.ITEM_ID]),
+            time=now if moment is None else microseconds(moment),
+            kind=c.EVENT_TYPES.index(kind),
+            value=_number(row.get(c.VALUE)),
+            price=_number(row.get(c.PRICE)),
+            from_request=row.get(c.REQUEST_ID) is not None,
+            position=-1 if position is None else int(position),
+            event_id=None if event_id is None else str(event_id),
+        )
+    except (TypeError, ValueError) as error:
+        raise wrong("value, price or position", "a number", str(error)) from error
+
+
+def parse_events(events: Any, now: int) -> list[GivenEvent]:
+    """Read events in any of their shapes.
+
+    Parameters
+    ----------
+    events : polars frame, or iterable of mappings or of tuples
+        Columns as in the events table: user_id, item_id, event_type, timestamp, and where known value,
+        price, request_id, position, event_id. A tuple is user_id, item_id, event_type, timestamp.
+    now : int
+        Microseconds, the time of an event without one.
+
+    Raises
+    ------
+    DataError
+        Names the first event and column that cannot be used.
+    """
+    rows: Iterable[Any] = events.to_dicts() if hasattr(events, "to_dicts") else events
+    return [_one(_mapping(row, place), place, now) for place, row in enumerate(rows)]
+
+
+def _mapping(row: Any, place: int) -> Mapping[str, Any]:
+    if isinstance(row, Mapping):
+        return row
+    if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (3, 4):
+        return dict(zip(TUPLE, row, strict=False))
+    raise DataError(
+        f"event {place}",
+        expected=f"a mapping of columns, or a tuple {', '.join(TUPLE)}",
+        found=repr(row),
+        do="None of the events was applied.",
+    )

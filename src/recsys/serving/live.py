@@ -1,0 +1,141 @@
+"""Candidates and features of one request, from the bundle's state as it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.candidates.merge import RANK_PREFIX, SCORE_PREFIX, Pool
+from recsys.candidates.sources import LiveSources
+from recsys.core.columns import CONTEXT_PREFIX
+from recsys.core.log import View
+from recsys.features.attributes import ITEM_PREFIX
+from recsys.interest.score import INTEREST_COLUMNS, score_view
+from recsys.interest.user import user_vectors
+from recsys.serving.bundle import Bundle
+from recsys.serving.frame import ColumnPlan
+from recsys.serving.new_items import NewItems
+from recsys.state.neighbours import Neighbours
+
+Array = NDArray[Any]
+
+
+class LiveFeatures:
+    """The rooms of the house that a request passes through, on a loaded bundle.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Its state is read as it stands at each call.
+
+    Raises
+    ------
+    BundleError
+        For trees that name columns which nothing gives.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle, self._state = bundle, bundle.state
+        vectors, dims = bundle.vectors, 0
+        if vectors is not None:
+            dims = vectors.raw.shape[1]
+        self._new_items = NewItems(bundle.text, bundle.text_columns, dims)
+        source_columns = [p + s for s in bundle.candidates.active() for p in (RANK_PREFIX, SCORE_PREFIX)]
+        self._context = tuple(name for name in bundle.columns if name.startswith(CONTEXT_PREFIX))
+        blocks: dict[str, Sequence[str]] = {
+            "state": bundle.state.names,
+            "interest": INTEREST_COLUMNS if bundle.tower is not None else (),
+            "item": bundle.item_attributes.names,
+            "user": bundle.user_attributes.names,
+            "context": self._context,
+            "sources": source_columns,
+        }
+        self._plan = ColumnPlan(bundle.columns, blocks)
+        self._by_interest = bundle.candidates.nearest_by == "interest" and bundle.tower is not None
+        asked = None if vectors is None else vectors.tuned if self._by_interest else vectors.raw
+        lists = [family for family in bundle.state.families if isinstance(family, Neighbours)]
+        lists.sort(key=lambda family: len(family.name))  # those over all event types first
+        self._sources = LiveSources(
+            bundle.candidates, bundle.state.items, bundle.popular, lists[0] if lists else None, asked
+        )
+
+    def offer(self, view: View, exclude: Array | None = None) -> Pool:
+        """The pool of one request; no source offers what is excluded."""
+        return self._sources.offer(view, exclude=exclude, query=self._query(view))
+
+    def _query(self, view: View) -> Array | None:
+        """What ``nearest`` asks with, where that is the user tower's click vector."""
+        vectors, tower = self._bundle.vectors, self._bundle.tower
+        if not self._by_interest or vectors is None or tower is None:
+            return None
+        heads = np.empty(tower.prior.shape, np.float32)
+        user_vectors(tower, vectors.tuned, view.n, view.items, view.kinds, view.times, heads)
+        query: Array = heads[0]
+        return query
+
+    def values(
+        self,
+        view: View,
+        codes: Array,
+        unknown: Mapping[int, Mapping[str, Any]],
+        context: Mapping[str, float] | None,
+        pool: Pool | None = None,
+    ) -> Array:
+        """The frame of one request.
+
+        Parameters
+        ----------
+        view : View
+        codes : int32 array, shape (items,)
+            -1 unknown.
+        unknown : mapping of place to an item's columns
+            Describes the item at a place whose code is -1.
+        context : mapping of column name to number, optional
+        pool : Pool, optional
+            What the sources offered, if they were asked already.
+
+        Returns
+        -------
+        float32 array, shape (items, columns)
+        """
+        bundle, n = self._bundle, len(codes)
+        values: dict[str, Array] = {}
+        for block in self._plan.blocks:
+            if block == "state":
+                values[block] = self._state.read(view, codes)
+            elif block == "interest" and bundle.tower is not None and bundle.vectors is not None:
+                tuned, raw = self._new_items.vectors(unknown, n) if unknown else (None, None)
+                stored = bundle.vectors
+                values[block] = score_view(bundle.tower, stored.tuned, stored.raw, view, codes, tuned, raw)
+            elif block == "item":
+                values[block] = bundle.item_attributes.of(codes)
+                for place, given in unknown.items():
+                    values[block][place] = bundle.item_attributes.encode(given, ITEM_PREFIX)
+            elif block == "user":
+                values[block] = bundle.user_attributes.of(np.full(1, view.user)).repeat(n, axis=0)
+            elif block == "context":
+                values[block] = np.tile(self._context_row(context or {}), (n, 1))
+            elif block == "sources":
+                values[block] = self._source_columns(view, codes, pool)
+        return self._plan.put(values)
+
+    def _context_row(self, context: Mapping[str, float]) -> Array:
+        given = {name.removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}
+        return np.array(
+            [given.get(name.removeprefix(CONTEXT_PREFIX), np.nan) for name in self._context], np.float32
+        )
+
+    def _source_columns(self, view: View, codes: Array, pool: Pool | None) -> Array:
+        """Rank and score of each source, NaN where it did not offer the item."""
+        if pool is None:
+            pool = self.offer(view)
+        out = np.full((len(codes), 2 * len(pool.sources)), np.nan, np.float32)
+        place_of = {item: place for place, item in enumerate(pool.items.tolist())}
+        for row, code in enumerate(codes.tolist()):
+            place = place_of.get(code)
+            if place is not None:
+                ranks = pool.ranks[place].astype(np.float32)
+                out[row, 0::2] = np.where(ranks > 0, ranks, np.nan)
+                out[row, 1::2] = pool.scores[place]
+        return out

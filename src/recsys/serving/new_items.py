@@ -1,0 +1,72 @@
+"""Items that the catalogue does not know yet: their texts become vectors on the spot."""
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.interest.text import TextTower
+from recsys.serving.item_text import text_of
+
+Array = NDArray[Any]
+REMEMBERED = 2_000  # texts whose vectors are kept
+
+
+class NewItems:
+    """Encodes texts one by one, so that a text has the same vector whatever it is asked with.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The exported text tower; without one every new item reads as without text.
+    text_columns : sequence of str
+        What makes up a text.
+    dims : int
+        Length of a vector.
+    """
+
+    def __init__(self, folder: Path | None, text_columns: Sequence[str], dims: int) -> None:
+        self._folder, self._columns, self._dims = folder, tuple(text_columns), dims
+        # with its process: a session does not survive a fork
+        self._tower: tuple[int, TextTower] | None = None
+        self._known: OrderedDict[str, tuple[Array, Array]] = OrderedDict()
+
+    def vectors(self, described: Mapping[int, Mapping[str, Any]], n: int) -> tuple[Array, Array]:
+        """Vectors for some places of a list of candidates.
+
+        Parameters
+        ----------
+        described : mapping of place to the item's columns
+        n : int
+            Length of the list.
+
+        Returns
+        -------
+        tuned, raw : float32 arrays, shape (n, dims)
+            NaN where nothing is described or nothing can be encoded.
+        """
+        tuned = np.full((n, self._dims), np.nan, np.float32)
+        raw = np.full((n, self._dims), np.nan, np.float32)
+        if self._folder is None:
+            return tuned, raw
+        for place, given in described.items():
+            text = text_of(given, self._columns)
+            if text:
+                raw[place], tuned[place] = self._encode(text, self._folder)
+        return tuned, raw
+
+    def _encode(self, text: str, folder: Path) -> tuple[Array, Array]:
+        if text in self._known:
+            self._known.move_to_end(text)
+            return self._known[text]
+        if self._tower is None or self._tower[0] != os.getpid():
+            self._tower = (os.getpid(), TextTower.load(folder, threads=1))
+        raw, tuned = self._tower[1].encode([text])
+        self._known[text] = raw[0], tuned[0]
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return self._known[text]

@@ -1,0 +1,225 @@
+"""What each user is used to pay: running mean and spread of the log price of their interactions.
+
+Weighted Welford sums (West, CACM 1979). The event's own price wins over the catalogue's; a purchase
+weighs more than a look.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.columns import PURCHASE
+from recsys.core.errors import ConfigError
+from recsys.core.jit import kernel
+from recsys.core.log import EventLog, ItemTable, View
+from recsys.state.family import Column, Event, Feature, Reads, Scope, Sizes, StateConfig, event_at, event_of
+from recsys.state.family import base_name, type_mask
+
+Array = NDArray[Any]
+VERSION = 1
+
+LOG_PRICE, RATIO, Z, USUAL = range(4)
+STATS: dict[str, tuple[int, Scope, str, str]] = {  # how, scope, unit, meaning
+    "log_price": (LOG_PRICE, "item", "log price", "log of the item's catalogue price"),
+    "ratio": (RATIO, "pair", "log ratio", "log of the item's price over what the user usually pays"),
+    "z": (Z, "pair", "deviations", "the same in the user's own standard deviations"),
+    "usual": (USUAL, "user", "log price", "mean log price of what the user chose"),
+}
+SPREAD, SPREAD_WEIGHT = 0.5, 2.0  # a spread every user starts from, and how many events it weighs
+
+
+class PriceState(NamedTuple):
+    """The arrays of the family."""
+
+    sums: Array  # float64 (users, 3): weight, mean log price, weighted sum of squared distances
+
+
+class PriceParams(NamedTuple):
+    """What does not change."""
+
+    kinds: int  # mask of the event types that count
+    purchase: float
+    op: Array  # int64 (columns, 1)
+
+
+@kernel
+def update(state: PriceState, params: PriceParams, event: Event) -> None:
+    """Move the user's mean towards the event's price."""
+    user = event.user
+    if 0 <= user < state.sums.shape[0] and params.kinds >> event.kind & 1 and event.price > 0.0:
+        weight = params.purchase if event.kind == PURCHASE else 1.0
+        gap = np.log(event.price) - state.sums[user, 1]
+        state.sums[user, 0] += weight
+        state.sums[user, 1] += gap * weight / state.sums[user, 0]
+        state.sums[user, 2] += weight * gap * (np.log(event.price) - state.sums[user, 1])
+
+
+@kernel
+def read(
+    state: PriceState,
+    params: PriceParams,
+    view: View,
+    items: ItemTable,
+    candidates: Array,
+    out: Array,
+    first: int,
+    col: int,
+) -> None:
+    """Write one row of ``out`` for each candidate, from row ``first``."""
+    user = view.user
+    weight, mean, squares = 0.0, np.nan, 0.0
+    if 0 <= user < state.sums.shape[0] and state.sums[user, 0] > 0.0:
+        weight, mean, squares = state.sums[user, 0], state.sums[user, 1], state.sums[user, 2]
+    spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
+    for i in range(candidates.shape[0]):
+        item = candidates[i]
+        price = np.float64(items.price[item]) if 0 <= item < items.price.shape[0] else np.nan
+        log_price = np.log(price) if price > 0.0 else np.nan
+        for c in range(params.op.shape[0]):
+            how = params.op[c, 0]
+            result = log_price
+            if how == RATIO:
+                result = log_price - mean
+            elif how == Z:
+                result = (log_price - mean) / spread
+            elif how == USUAL:
+                result = mean
+            out[first + i, col + c] = result
+
+
+@kernel
+def replay(
+    state: PriceState,
+    params: PriceParams,
+    log: EventLog,
+    items: ItemTable,
+    reads: Reads,
+    col: int,
+    start: int,
+    stop: int,
+) -> None:
+    """The six lines."""
+    kinds = log.kind[:0]
+    done = start
+    for r in reads.order:
+        for i in range(done, reads.cut[r]):
+            update(state, params, event_at(log, items, i))
+        done = max(done, reads.cut[r])
+        a, b = reads.offsets[r], reads.offsets[r + 1]
+        view = View(int(reads.user[r]), int(reads.time[r]), 0, reads.items[:0], kinds, reads.time[:0])
+        read(state, params, view, items, reads.items[a:b], reads.out, a, col)
+    for i in range(done, stop):
+        update(state, params, event_at(log, items, i))
+
+
+@kernel
+def update_door(sums: Array, mask: int, purchase: float, op: Array, ints: Array, floats: Array) -> None:
+    """`update` with flat arguments."""
+    update(PriceState(sums), PriceParams(mask, purchase, op), event_of(ints, floats))
+
+
+@kernel
+def read_door(
+    sums: Array,
+    mask: int,
+    purchase: float,
+    op: Array,
+    user: int,
+    time: int,
+    n: int,
+    items: Array,
+    kinds: Array,
+    times: Array,
+    category: Array,
+    brand: Array,
+    price: Array,
+    available_from: Array,
+    available_to: Array,
+    candidates: Array,
+    out: Array,
+    col: int,
+) -> None:
+    """`read` with flat arguments."""
+    table_of = ItemTable(category, brand, price, available_from, available_to)
+    view = View(user, time, n, items, kinds, times)
+    read(PriceState(sums), PriceParams(mask, purchase, op), view, table_of, candidates, out, 0, col)
+
+
+class Price:
+    """What users pay. Statistics: ``log_price``, ``ratio``, ``z``, ``usual``."""
+
+    version = VERSION
+
+    def __init__(
+        self,
+        key: str,
+        features: Sequence[Feature],
+        config: StateConfig,
+        clock: bool,
+        sizes: Sizes,
+        wanted: frozenset[str] | None = None,
+    ) -> None:
+        if key != "user":
+            raise ConfigError("key of a price row", expected="user", found=repr(key), do="Mend the row.")
+        kept: list[tuple[int, Column]] = []
+        for feature in features:
+            if feature.stat not in STATS:
+                raise ConfigError(
+                    f"stat of {feature.name}", expected=", ".join(STATS), found=repr(feature.stat), do="Mend the row."
+                )
+            how, scope, unit, meaning = STATS[feature.stat]
+            said = feature.meaning or meaning
+            column = Column(base_name(feature, scope), said, unit, "price", key, scope, False, feature.direction)
+            if wanted is None or column.name in wanted:
+                kept.append((how, column))
+        self.columns = tuple(column for _, column in kept)
+        self.name, self.key, self.position = "price_user", key, 0
+        op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
+        self._params = PriceParams(type_mask(()), config.purchase_weight, op)
+        self._adopt(np.zeros((sizes.user, 3)), sizes.user)
+
+    def _adopt(self, full: Array, users: int) -> None:
+        self._full, self._users, self._state = full, users, PriceState(full[:users])
+
+    def replay(
+        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
+    ) -> None:
+        """See `Family.replay`."""
+        replay(self._state, self._params, log, items, reads, col, start, stop)
+        self.position += stop - start
+
+    def observe(self, ints: Array, floats: Array) -> None:
+        """See `Family.observe`."""
+        update_door(*self._state, *self._params, ints, floats)
+        self.position += 1
+
+    def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
+        """See `Family.read`."""
+        read_door(*self._state, *self._params, *view, *items, candidates, out, col)
+
+    def grow(self, sizes: Sizes) -> None:
+        """See `Family.grow`."""
+        users = max(self._users, sizes.user)
+        full = self._full
+        if users > len(full):
+            full = np.zeros((users + users // 2, 3))
+            full[: len(self._full)] = self._full
+        self._adopt(full, users)
+
+    def arrays(self) -> dict[str, Array]:
+        """See `Family.arrays`."""
+        return {"sums": self._state.sums}
+
+    def restore(self, arrays: Mapping[str, Array], position: int) -> None:
+        """See `Family.restore`."""
+        self._adopt(arrays["sums"], len(arrays["sums"]))
+        self.position = position
+
+    def scratch(self) -> "Price":
+        """See `Family.scratch`."""
+        other = object.__new__(Price)
+        other.__dict__.update(self.__dict__)
+        other._adopt(np.zeros((1, 3)), 1)
+        return other

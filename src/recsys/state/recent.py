@@ -1,0 +1,314 @@
+"""The ring of each user's last interactions, and what a history says of a candidate.
+
+Online the ring gives the `View` that `core.log.follow` gives offline; what is read comes from the view
+alone, so that both say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.errors import ConfigError
+from recsys.core.jit import kernel
+from recsys.core.log import HISTORY, EventLog, ItemTable, View, interaction_mask
+from recsys.state.family import DAY_US, Column, Event, Feature, Reads, Scope, Sizes, StateConfig
+from recsys.state.family import base_name, event_at, event_of, view_of
+
+Array = NDArray[Any]
+VERSION = 1
+HOUR_US = DAY_US / 24
+
+LENGTH, SEEN, STEPS, TIMES_SEEN, SAME_CATEGORY, SAME_BRAND, HOURS = range(7)
+STATS: dict[str, tuple[int, Scope, str, str]] = {  # how, scope, unit, meaning
+    "length": (LENGTH, "user", "events", f"interactions in the user's history, at most {HISTORY}"),
+    "seen": (SEEN, "pair", "0 or 1", "whether the item is in the user's history"),
+    "steps": (STEPS, "pair", "events", "interactions since the user's last one with the item"),
+    "times_seen": (TIMES_SEEN, "pair", "events", f"the user's interactions with the item in the last {HISTORY}"),
+    "same_category": (SAME_CATEGORY, "pair", "share", "share of the item's category in the user's last {depth}"),
+    "same_brand": (SAME_BRAND, "pair", "share", "share of the item's brand in the user's last {depth}"),
+    "hours": (HOURS, "user", "hours", "hours since the user's last interaction"),
+}
+DEPTH = 10
+
+
+class RecentState(NamedTuple):
+    """The arrays of the family; interaction j of a user stands at place ``j % HISTORY``."""
+
+    items: Array  # int32 (users, HISTORY)
+    kinds: Array  # int8 (users, HISTORY)
+    times: Array  # int64 (users, HISTORY)
+    count: Array  # int64 (users,): interactions so far
+
+
+class RecentParams(NamedTuple):
+    """What does not change."""
+
+    interaction: Array  # bool (128,)
+    op: Array  # int64 (columns, 2): how, depth
+
+
+@kernel
+def update(state: RecentState, params: RecentParams, event: Event) -> None:
+    """Write an interaction over the oldest one."""
+    user = event.user
+    if 0 <= user < state.count.shape[0] and params.interaction[event.kind]:
+        place = state.count[user] % HISTORY
+        state.items[user, place] = event.item
+        state.kinds[user, place] = event.kind
+        state.times[user, place] = event.time
+        state.count[user] += 1
+
+
+@kernel
+def ring_view(state: RecentState, user: int, items: Array, kinds: Array, times: Array) -> int:
+    """Fill the buffers with a user's last interactions, newest first; return how many."""
+    if user < 0 or user >= state.count.shape[0]:
+        return 0
+    count = state.count[user]
+    n = min(count, HISTORY)
+    for j in range(n):
+        place = (count - 1 - j) % HISTORY
+        items[j] = state.items[user, place]
+        kinds[j] = state.kinds[user, place]
+        times[j] = state.times[user, place]
+    return int(n)
+
+
+@kernel
+def _share(view: View, codes: Array, item: int, depth: int) -> float:
+    """Share of the last ``depth`` items with the candidate's category or brand."""
+    if item < 0 or item >= codes.shape[0] or codes[item] < 0 or view.n == 0:
+        return np.nan
+    n, same = min(view.n, depth), 0
+    for j in range(n):
+        past = view.items[j]
+        if 0 <= past < codes.shape[0] and codes[past] == codes[item]:
+            same += 1
+    return same / n
+
+
+@kernel
+def read(params: RecentParams, view: View, items: ItemTable, candidates: Array, out: Array, first: int, col: int) -> None:
+    """Write one row of ``out`` for each candidate, from row ``first``."""
+    for i in range(candidates.shape[0]):
+        item = candidates[i]
+        steps, times_seen = -1, 0
+        for j in range(view.n):
+            if view.items[j] == item and item >= 0:
+                times_seen += 1
+                if steps < 0:
+                    steps = j
+        for c in range(params.op.shape[0]):
+            how = params.op[c, 0]
+            result = np.nan
+            if how == LENGTH:
+                result = float(view.n)
+            elif how == SEEN and item >= 0:
+                result = 1.0 if times_seen > 0 else 0.0
+            elif how == STEPS and steps >= 0:
+                result = float(steps)
+            elif how == TIMES_SEEN and item >= 0:
+                result = float(times_seen)
+            elif how == SAME_CATEGORY:
+                result = _share(view, items.category, item, params.op[c, 1])
+            elif how == SAME_BRAND:
+                result = _share(view, items.brand, item, params.op[c, 1])
+            elif how == HOURS and view.n > 0:
+                result = max(float(view.time - view.times[0]), 0.0) / HOUR_US
+            out[first + i, col + c] = result
+
+
+@kernel
+def replay(
+    state: RecentState,
+    params: RecentParams,
+    log: EventLog,
+    items: ItemTable,
+    reads: Reads,
+    col: int,
+    start: int,
+    stop: int,
+) -> None:
+    """The six lines, though reads need the log alone: a frozen or a live cut is in their heads."""
+    past_items, past_kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
+    past_times = np.empty(HISTORY, np.int64)
+    done = start
+    for r in reads.order:
+        for i in range(done, reads.cut[r]):
+            update(state, params, event_at(log, items, i))
+        done = max(done, reads.cut[r])
+        a, b = reads.offsets[r], reads.offsets[r + 1]
+        view = view_of(log, reads, r, HISTORY, past_items, past_kinds, past_times)
+        read(params, view, items, reads.items[a:b], reads.out, a, col)
+    for i in range(done, stop):
+        update(state, params, event_at(log, items, i))
+
+
+@kernel
+def update_door(
+    items: Array,
+    kinds: Array,
+    times: Array,
+    count: Array,
+    interaction: Array,
+    op: Array,
+    ints: Array,
+    floats: Array,
+) -> None:
+    """`update` with flat arguments."""
+    update(RecentState(items, kinds, times, count), RecentParams(interaction, op), event_of(ints, floats))
+
+
+@kernel
+def view_door(
+    ring_items: Array,
+    ring_kinds: Array,
+    ring_times: Array,
+    count: Array,
+    user: int,
+    items: Array,
+    kinds: Array,
+    times: Array,
+) -> int:
+    """`ring_view` with flat arguments."""
+    return ring_view(RecentState(ring_items, ring_kinds, ring_times, count), user, items, kinds, times)
+
+
+@kernel
+def read_door(
+    interaction: Array,
+    op: Array,
+    user: int,
+    time: int,
+    n: int,
+    items: Array,
+    kinds: Array,
+    times: Array,
+    category: Array,
+    brand: Array,
+    price: Array,
+    available_from: Array,
+    available_to: Array,
+    candidates: Array,
+    out: Array,
+    col: int,
+) -> None:
+    """`read` with flat arguments."""
+    table_of = ItemTable(category, brand, price, available_from, available_to)
+    read(RecentParams(interaction, op), View(user, time, n, items, kinds, times), table_of, candidates, out, 0, col)
+
+
+def _plan(features: Sequence[Feature], clock: bool, wanted: frozenset[str] | None) -> tuple[Array, tuple[Column, ...]]:
+    ops, columns = [], []
+    for feature in features:
+        if feature.stat not in STATS:
+            raise ConfigError(
+                f"stat of {feature.name}", expected=", ".join(STATS), found=repr(feature.stat), do="Mend the row."
+            )
+        how, scope, unit, meaning = STATS[feature.stat]
+        timed = how == HOURS
+        name = base_name(feature, scope)
+        if (clock or not timed) and (wanted is None or name in wanted):
+            depth = feature.depth or DEPTH
+            said = feature.meaning or meaning.format(depth=depth)
+            columns.append(Column(name, said, unit, "recent", "user", scope, timed, feature.direction))
+            ops.append((how, depth))
+    return np.array(ops, np.int64).reshape(-1, 2), tuple(columns)
+
+
+class Recent:
+    """Each user's last interactions.
+
+    Statistics: ``length``, ``seen``, ``steps``, ``times_seen``, ``same_category``, ``same_brand`` (of the
+    last ``depth``), ``hours``.
+    """
+
+    version = VERSION
+
+    def __init__(
+        self,
+        key: str,
+        features: Sequence[Feature],
+        config: StateConfig,
+        clock: bool,
+        sizes: Sizes,
+        wanted: frozenset[str] | None = None,
+    ) -> None:
+        if key != "user":
+            raise ConfigError("key of a recent row", expected="user", found=repr(key), do="Mend the row.")
+        op, self.columns = _plan(features, clock, wanted)
+        self.name, self.key, self.position = "recent_user", key, 0
+        self._params = RecentParams(interaction_mask(), op)
+        self._adopt(_empty(sizes.user), sizes.user)
+
+    def _adopt(self, full: RecentState, users: int) -> None:
+        self._full, self._users = full, users
+        self._state = RecentState(*(array[:users] for array in full))
+
+    def replay(
+        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
+    ) -> None:
+        """See `Family.replay`."""
+        replay(self._state, self._params, log, items, reads, col, start, stop)
+        self.position += stop - start
+
+    def observe(self, ints: Array, floats: Array) -> None:
+        """See `Family.observe`."""
+        update_door(*self._state, *self._params, ints, floats)
+        self.position += 1
+
+    def view(self, user: int, time: int) -> View:
+        """What the user's history is now; an unknown user has none."""
+        items, kinds = np.full(HISTORY, -1, np.int32), np.zeros(HISTORY, np.int8)
+        times = np.zeros(HISTORY, np.int64)
+        n = view_door(*self._state, user, items, kinds, times)
+        return View(user, time, n, items, kinds, times)
+
+    def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
+        """See `Family.read`."""
+        read_door(*self._params, *view, *items, candidates, out, col)
+
+    def offer(self, view: View, items: ItemTable, k: int) -> tuple[Array, Array]:
+        """The user's own items, most often and then most lately used first: codes int32, counts float32."""
+        past = view.items[: view.n]
+        past = past[past >= 0]
+        codes, newest, counts = np.unique(past, return_index=True, return_counts=True)
+        best = np.lexsort((newest, -counts))[:k]
+        return codes[best].astype(np.int32), counts[best].astype(np.float32)
+
+    def grow(self, sizes: Sizes) -> None:
+        """See `Family.grow`."""
+        if sizes.user > len(self._full.count):
+            full = _empty(sizes.user + sizes.user // 2)
+            for new, old in zip(full, self._full, strict=True):
+                new[: len(old)] = old
+            self._full = full
+        self._adopt(self._full, max(self._users, sizes.user))
+
+    def arrays(self) -> dict[str, Array]:
+        """See `Family.arrays`."""
+        return dict(zip(RecentState._fields, self._state, strict=True))
+
+    def restore(self, arrays: Mapping[str, Array], position: int) -> None:
+        """See `Family.restore`."""
+        full = RecentState(*(arrays[name] for name in RecentState._fields))
+        self._adopt(full, len(full.count))
+        self.position = position
+
+    def scratch(self) -> "Recent":
+        """See `Family.scratch`."""
+        other = object.__new__(Recent)
+        other.__dict__.update(self.__dict__)
+        other._adopt(_empty(1), 1)
+        return other
+
+
+def _empty(users: int) -> RecentState:
+    return RecentState(
+        np.zeros((users, HISTORY), np.int32),
+        np.zeros((users, HISTORY), np.int8),
+        np.zeros((users, HISTORY), np.int64),
+        np.zeros(users, np.int64),
+    )

@@ -1,0 +1,92 @@
+"""What the catalogue alone says at a time: the age of an item. No arrays, and no event changes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.errors import ConfigError
+from recsys.core.jit import kernel
+from recsys.core.log import OPEN_FROM, EventLog, ItemTable, View
+from recsys.state.family import DAY_US, Column, Feature, Reads, Sizes, StateConfig, base_name
+
+Array = NDArray[Any]
+VERSION = 1
+
+
+@kernel
+def read(time: int, available_from: Array, candidates: Array, out: Array, first: int, col: int) -> None:
+    """Write the age in days of each candidate; NaN where it is unknown since when the item exists."""
+    for i in range(candidates.shape[0]):
+        item = candidates[i]
+        age = np.nan
+        if 0 <= item < available_from.shape[0] and available_from[item] != OPEN_FROM:
+            age = max(float(time - available_from[item]), 0.0) / DAY_US
+        out[first + i, col] = age
+
+
+@kernel
+def replay(available_from: Array, reads: Reads, col: int) -> None:
+    """Nothing to update: the requests' rows alone."""
+    for r in reads.order:
+        a, b = reads.offsets[r], reads.offsets[r + 1]
+        read(reads.time[r], available_from, reads.items[a:b], reads.out, a, col)
+
+
+class Static:
+    """Columns of the catalogue. Statistic: ``age`` in days since the item became available."""
+
+    version = VERSION
+
+    def __init__(
+        self,
+        key: str,
+        features: Sequence[Feature],
+        config: StateConfig,
+        clock: bool,
+        sizes: Sizes,
+        wanted: frozenset[str] | None = None,
+    ) -> None:
+        feature = features[0]
+        if (key, feature.stat, len(features)) != ("item", "age", 1):
+            raise ConfigError(
+                f"static row {feature.name}",
+                expected="one row with key item and stat age",
+                found=f"{len(features)} with key {key}, stat {feature.stat}",
+                do="Mend it.",
+            )
+        said = feature.meaning or "days since the item became available"
+        column = Column(base_name(feature, "item"), said, "days", "static", key, "item", True, feature.direction)
+        self.columns = (column,) if clock and (wanted is None or column.name in wanted) else ()
+        self.name, self.key, self.position = "static_item", key, 0
+
+    def replay(
+        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
+    ) -> None:
+        """See `Family.replay`."""
+        replay(items.available_from, reads, col)
+        self.position += stop - start
+
+    def observe(self, ints: Array, floats: Array) -> None:
+        """See `Family.observe`."""
+        self.position += 1
+
+    def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
+        """See `Family.read`."""
+        read(view.time, items.available_from, candidates, out, 0, col)
+
+    def grow(self, sizes: Sizes) -> None:
+        """See `Family.grow`."""
+
+    def arrays(self) -> dict[str, Array]:
+        """See `Family.arrays`."""
+        return {}
+
+    def restore(self, arrays: Mapping[str, Array], position: int) -> None:
+        """See `Family.restore`."""
+        self.position = position
+
+    def scratch(self) -> "Static":
+        """See `Family.scratch`."""
+        return self

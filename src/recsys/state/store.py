@@ -1,0 +1,384 @@
+"""All families of a model together: replay, advance, observe, read; save, map, grow, version."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.as_of import OWN_KEYS, Cuts
+from recsys.core.errors import BundleError, ConfigError, DataError
+from recsys.core.log import (
+    EventLog,
+    ItemTable,
+    RequestArrays,
+    RowBlock,
+    View,
+    heads,
+    load_array,
+    load_items,
+    save_items,
+)
+from recsys.state.counts import Counts
+from recsys.state.family import (
+    Column,
+    Family,
+    Feature,
+    Sizes,
+    StateConfig,
+    event_arrays,
+    make_reads,
+    no_reads,
+)
+from recsys.state.neighbours import Neighbours
+from recsys.state.pair_counts import PairCounts
+from recsys.state.price import Price
+from recsys.state.recent import Recent
+from recsys.state.static import Static
+
+Array = NDArray[Any]
+FORMAT = 1
+MANIFEST = "manifest.json"
+FAMILIES: Mapping[str, Any] = {
+    "counts": Counts,
+    "pair_counts": PairCounts,
+    "recent": Recent,
+    "neighbours": Neighbours,
+    "price": Price,
+    "static": Static,
+}
+
+
+def _groups(config: StateConfig) -> dict[tuple[str, ...], list[Feature]]:
+    """Feature rows by the table they share, in the order of the config."""
+    groups: dict[tuple[str, ...], list[Feature]] = {}
+    for name, row in config.rows.items():
+        if row.family not in FAMILIES:
+            raise ConfigError(
+                f"family of {name}", expected=", ".join(FAMILIES), found=repr(row.family), do="Mend the row."
+            )
+        types = row.types if row.family == "neighbours" else ()
+        groups.setdefault((row.family, row.key, *types), []).append(replace(row, name=name))
+    return groups
+
+
+def _sizes(n_users: int, items: ItemTable) -> Sizes:
+    categories, brands = int(items.category.max(initial=-1)) + 1, int(items.brand.max(initial=-1)) + 1
+    return Sizes(n_users, len(items.category), categories, brands)
+
+
+class State:
+    """What is known after ``position`` events, and the columns that it gives of any candidate.
+
+    Build it with `State.new` or `State.load`. Not locked: one writer at a time, readers between writes.
+    """
+
+    def __init__(
+        self, config: StateConfig, clock: bool, n_users: int, items: ItemTable, families: list[Family]
+    ) -> None:
+        self.config, self.clock, self.n_users, self.items = config, clock, n_users, items
+        self.families = families
+        self.position = 0
+        self.columns: tuple[Column, ...] = tuple(column for family in families for column in family.columns)
+        self.names: tuple[str, ...] = tuple(column.name for column in self.columns)
+        self._live = list(families)  # those that events go to
+        self._reading = [(family, col) for family, col in self._placed() if family.columns]
+        self._recent = next((family for family in families if isinstance(family, Recent)), None)
+
+    def _placed(self) -> list[tuple[Family, int]]:
+        starts = np.cumsum([0] + [len(family.columns) for family in self.families])
+        return list(zip(self.families, map(int, starts), strict=False))
+
+    @classmethod
+    def new(
+        cls,
+        config: StateConfig,
+        clock: bool,
+        n_users: int,
+        items: ItemTable,
+        columns: frozenset[str] | None = None,
+        *,
+        views: bool = True,
+    ) -> "State":
+        """A state that has seen nothing.
+
+        Parameters
+        ----------
+        config : StateConfig
+        clock : bool
+            Whether times are times, not an order alone; without it nothing fades.
+        n_users : int
+        items : ItemTable
+        columns : frozenset of str, optional
+            The columns wanted; families that give none of them are left out.
+        views : bool
+            Keep the ring of recent interactions in any case, so that `view` works.
+        """
+        sizes = _sizes(n_users, items)
+        families: list[Family] = []
+        for (kind, key, *_), features in _groups(config).items():
+            family = FAMILIES[kind](key, features, config, clock, sizes, columns)
+            if family.columns or (views and kind == "recent"):
+                families.append(family)
+        if views and not any(isinstance(family, Recent) for family in families):
+            families.append(Recent("user", (), config, clock, sizes))
+        state = cls(config, clock, n_users, items, families)
+        twice = {name for name in state.names if state.names.count(name) > 1}
+        if twice:
+            raise ConfigError(
+                "features", expected="each column once", found=", ".join(sorted(twice)) + " twice", do="Rename a row."
+            )
+        unknown = sorted(columns - set(state.names)) if columns is not None else []
+        if unknown:
+            raise ConfigError(
+                "columns", expected="columns of the feature rows", found=", ".join(unknown), do="See the catalogue."
+            )
+        return state
+
+    def replay(
+        self,
+        log: EventLog,
+        requests: RequestArrays,
+        rows: RowBlock,
+        cuts: Cuts,
+        *,
+        threads: int = 1,
+        out: Array | None = None,
+    ) -> tuple[tuple[str, ...], Array]:
+        """Go over the log once: what each request sees of its rows, then the state after the last cut.
+
+        Parameters
+        ----------
+        log : EventLog
+            The whole log; it is gone on with at ``position``.
+        requests : RequestArrays
+        rows : RowBlock
+            Aligned with the requests.
+        cuts : mapping of key to int64 array, shape (requests,)
+            From `core.as_of.cut`, not before ``position``.
+        threads : int
+            Families work in parallel.
+        out : float32 array, shape (rows, columns), optional
+            Where to write, say a mapped file.
+
+        Returns
+        -------
+        names : tuple of str
+        values : float32 array, shape (rows, columns)
+        """
+        shape = (len(rows.items), len(self.columns))
+        values = np.empty(shape, np.float32) if out is None else out
+        if values.shape != shape or len(rows.offsets) != len(requests.time) + 1:
+            raise DataError(
+                "rows of a replay",
+                expected=f"{len(requests.time)} requests and an array of shape {shape}",
+                found=f"{len(rows.offsets) - 1} and {values.shape}",
+                do="Align rows with requests.",
+            )
+        cut_of = {family.name: np.asarray(cuts[family.key], np.int64) for family in self.families}
+        earliest = min((int(cut.min(initial=self.position)) for cut in cut_of.values()), default=self.position)
+        if earliest < self.position:
+            raise DataError(
+                "cuts of a replay",
+                expected=f"{self.position} or more events, which the state has seen",
+                found=str(earliest),
+                do="Replay from an empty state.",
+            )
+        stop = max((int(cut.max(initial=self.position)) for cut in cut_of.values()), default=self.position)
+        head = heads(log, requests.user, cuts["user"])
+
+        def work(placed: tuple[Family, int]) -> None:
+            family, col = placed
+            reads = make_reads(requests, rows, head, cut_of[family.name], values)
+            family.replay(log, self.items, reads if family.columns else no_reads(), col, self.position, stop)
+
+        self._each(work, threads)
+        self.position = stop
+        return self.names, values
+
+    def _each(self, work: Any, threads: int) -> None:
+        placed = self._placed()
+        if threads <= 1:
+            for one in placed:
+                work(one)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, placed))
+
+    def advance(self, log: EventLog, stop: int, *, threads: int = 1) -> None:
+        """Apply events ``position`` to ``stop`` of the whole log."""
+        self._apply(log, self.position, max(stop, self.position), threads)
+
+    def extend(self, log: EventLog, *, threads: int = 1) -> None:
+        """Apply a log that holds new events only."""
+        self._apply(log, 0, len(log.time), threads)
+
+    def _apply(self, log: EventLog, start: int, stop: int, threads: int) -> None:
+        none = no_reads(len(self.columns))
+        self._each(lambda placed: placed[0].replay(log, self.items, none, 0, start, stop), threads)
+        self.position += stop - start
+
+    def observe(
+        self,
+        user: int,
+        item: int,
+        time: int,
+        kind: int,
+        value: float = np.nan,
+        price: float = np.nan,
+        request: int = -1,
+        position: int = -1,
+    ) -> None:
+        """Apply one event, in the order of arrival; codes -1 where unknown, numbers NaN where missing."""
+        ints, floats = event_arrays(self.items, user, item, time, kind, value, price, request, position)
+        for family in self._live:
+            family.observe(ints, floats)
+        self.position += 1
+
+    def view(self, user: int, time: int) -> View:
+        """The user's history as of now, to be read at ``time`` (microseconds)."""
+        if self._recent is None:
+            raise ConfigError("state", expected="one made with views", found="views=False", do="Make it again.")
+        return self._recent.view(user, time)
+
+    def read(self, view: View, candidates: Array) -> Array:
+        """Every column of each candidate (int32 codes): float32, shape (candidates, columns)."""
+        out = np.empty((len(candidates), len(self.columns)), np.float32)
+        for family, col in self._reading:
+            family.read(view, self.items, candidates, out, col)
+        return out
+
+    def scratch(self) -> "State":
+        """A state of one user, code 0, without a past: `observe` an explicit history, then read.
+
+        User and pair families are fresh, with the averages of this state; the others are this state's own
+        and are left alone.
+        """
+        own = {family.name for family in self.families if family.key in OWN_KEYS}
+        families = [family.scratch() if family.name in own else family for family in self.families]
+        other = State(self.config, self.clock, 1, self.items, families)
+        other._live = [family for family in families if family.name in own]
+        return other
+
+    def family(self, name: str) -> Family:
+        """A family by name, such as "neighbours_item"."""
+        for family in self.families:
+            if family.name == name:
+                return family
+        known = ", ".join(family.name for family in self.families)
+        raise ConfigError("family of the state", expected=known, found=repr(name), do="Add a feature row of it.")
+
+    def grow(self, n_users: int, items: ItemTable) -> None:
+        """Make room for appended users and items; ``items`` is the whole new table."""
+        self.n_users, self.items = max(n_users, self.n_users), items
+        for family in self.families:
+            family.grow(_sizes(self.n_users, items))
+
+    def _prints(self) -> dict[str, str]:
+        """A hash a family of everything that its arrays depend on, events aside."""
+        sizes = {key: value for key, value in asdict(self.config).items() if key != "rows"}
+        prints = {}
+        for family in self.families:
+            rows = [asdict(row) for row in self.config.rows.values() if row.family == family.name.split("_")[0]]
+            told = [family.version, family.key, self.clock, sizes, [asdict(c) for c in family.columns], rows]
+            prints[family.name] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return prints
+
+    def save(self, folder: Path) -> None:
+        """Write arrays as ``.npy`` and a JSON manifest; equal states give equal bytes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        prints = self._prints()
+        families = {}
+        for family in self.families:
+            arrays = family.arrays()
+            for name, array in arrays.items():
+                np.save(folder / f"{family.name}.{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+            families[family.name] = {
+                "version": family.version,
+                "parameters": prints[family.name],
+                "columns": [column.name for column in family.columns],
+                "arrays": sorted(arrays),
+            }
+        save_items(self.items, folder / "items")
+        manifest = {
+            "format": FORMAT,
+            "clock": self.clock,
+            "position": self.position,
+            "users": self.n_users,
+            "config": asdict(self.config),
+            "families": families,
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, config: StateConfig | None = None) -> "State":
+        """Map a saved state, copy-on-write: many processes share the pages.
+
+        Parameters
+        ----------
+        folder : Path
+        config : StateConfig, optional
+            What the state is expected to have been made with.
+
+        Raises
+        ------
+        BundleError
+            If files are missing, or a family's version or parameters are not those of this code or config.
+        """
+        manifest = _read_manifest(folder)
+        made_with = _config_of(manifest["config"])
+        items = load_items(folder / "items")
+        names = frozenset(name for family in manifest["families"].values() for name in family["columns"])
+        state = cls.new(config or made_with, manifest["clock"], manifest["users"], items, names)
+        prints = state._prints()
+        for family in state.families:
+            saved = manifest["families"].get(family.name, {})
+            if saved.get("version") != family.version or saved.get("parameters") != prints[family.name]:
+                raise BundleError(
+                    f"family {family.name} of the state in {folder}",
+                    expected=f"version {family.version} and the parameters of this config",
+                    found=f"version {saved.get('version', 'none')}, other parameters or rows",
+                    do="Replay the log, or install the version of recsys that wrote it.",
+                )
+            paths = {name: folder / f"{family.name}.{name}.npy" for name in saved["arrays"]}
+            missing = [path.name for path in paths.values() if not path.is_file()]
+            if missing:
+                raise BundleError(
+                    f"the state in {folder}",
+                    expected="every array of its manifest",
+                    found=", ".join(missing) + " missing",
+                    do="Copy the whole folder.",
+                )
+            family.restore({name: load_array(path) for name, path in paths.items()}, manifest["position"])
+        state.position = manifest["position"]
+        return state
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"the state in {folder}", expected=MANIFEST, found="no such file", do="Give the folder that `save` wrote."
+        ) from None
+    if manifest.get("format") != FORMAT:
+        raise BundleError(
+            f"the state in {folder}",
+            expected=f"format {FORMAT}",
+            found=str(manifest.get("format")),
+            do="Replay the log with this version of recsys.",
+        )
+    return manifest
+
+
+def _config_of(saved: dict[str, Any]) -> StateConfig:
+    rows = {
+        name: Feature(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        for name, row in saved["rows"].items()
+    }
+    return StateConfig(**{**saved, "rows": rows})

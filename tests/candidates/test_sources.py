@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from recsys.candidates.covisit import neighbour_lists
+from recsys.candidates.merge import Pool
+from recsys.candidates.offers import view_of
+from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popular_list
+from recsys.core.as_of import Policy, cut
+from recsys.core.errors import ConfigError
+from recsys.core.log import EventLog, ItemTable, RequestArrays, heads
+from recsys.state.family import StateConfig, no_reads
+
+DEPTHS = {"popular": 2, "repeat": 3, "covisit": 3, "nearest": 2}
+CONFIG = CandidatesConfig(depths=DEPTHS, half_life="all")
+VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+
+
+def offline(
+    log: EventLog, items: ItemTable, requests: RequestArrays, config: CandidatesConfig = CONFIG
+) -> Pool:
+    cuts = cut(log, requests, Policy(shared_snapshot="daily"))
+    offers = offer_all(log, items, requests, cuts, config, clock=True, vectors=VECTORS)
+    return make_pool(offers, items, requests, config)
+
+
+def live(log: EventLog, items: ItemTable, stop: int) -> LiveSources:
+    family = neighbour_lists(StateConfig(), 3, 6, clock=True)
+    family.replay(log, items, no_reads(1), 0, 0, stop)
+    return LiveSources(CONFIG, items, popular_list(log, items, stop, CONFIG, clock=True), family, VECTORS)
+
+
+def test_online_and_offline_offer_the_same(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
+    last = len(log.time)
+    later = requests._replace(
+        user=np.arange(-1, 3, dtype=np.int32),
+        time=np.repeat(requests.time[-1:], 4),  # a tick after everything
+    )
+    pool = offline(log, items, later)
+    sources = live(log, items, last)
+    entrances = heads(log, later.user, np.full(4, last))
+    for r in range(4):
+        view = view_of(log, int(entrances[r]), int(later.user[r]), int(later.time[r]))
+        one = sources.offer(view)
+        rows = slice(pool.offsets[r], pool.offsets[r + 1])
+        assert one.items.tolist() == pool.items[rows].tolist()
+        assert one.ranks.tolist() == pool.ranks[rows].tolist()
+        assert np.allclose(one.scores, pool.scores[rows], equal_nan=True)
+    assert len(pool.items) > 8
+
+
+def test_what_is_excluded_is_replaced(log: EventLog, items: ItemTable) -> None:
+    last = len(log.time)
+    view = view_of(
+        log, int(heads(log, np.array([0], np.int32), np.array([last]))[0]), 0, int(log.time[-1]) + 1
+    )
+    sources = live(log, items, last)
+    seen = view.items[: view.n]
+    pool = sources.offer(view, exclude=seen)
+    assert not set(pool.items.tolist()) & set(seen.tolist())
+    assert set(sources.offer(view).items.tolist()) & set(seen.tolist())
+    assert (
+        sources.offer(view, exclude=np.array([-1, 99], np.int32)).items.tolist()
+        == sources.offer(view).items.tolist()
+    )
+    nearest = pool.sources.index("nearest")
+    assert (pool.ranks[:, nearest] > 0).sum() == 2  # masked before, not filtered after
+
+
+def test_a_query_replaces_the_mean(log: EventLog, items: ItemTable) -> None:
+    sources = live(log, items, len(log.time))
+    view = view_of(log, -1, -1, int(log.time[-1]))
+    assert "nearest" in CONFIG.active()
+    column = CONFIG.active().index("nearest")
+    assert not sources.offer(view).ranks[:, column].any()
+    asked = sources.offer(view, query=VECTORS[4])
+    assert (asked.ranks[:, column] > 0).sum() == 2
+
+
+def test_sources_can_be_turned_off(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
+    config = CandidatesConfig(depths={"repeat": 2, "popular": 0})
+    pool = offline(log, items, requests, config)
+    assert pool.sources == ("repeat",)
+    without = offer_all(log, items, requests, cut(log, requests, Policy()), CONFIG, clock=True)
+    assert (without["nearest"].items == -1).all()
+
+
+def test_a_small_catalogue_whole(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
+    config = CandidatesConfig(depths=DEPTHS, whole_catalogue_below=7)
+    assert np.diff(offline(log, items, requests, config).offsets).tolist() == [6] * 4
+
+
+def test_a_misspelt_source_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="expected sources among popular, repeat, covisit, nearest; found popluar"
+    ):
+        CandidatesConfig(depths={"popluar": 3})

@@ -1,0 +1,197 @@
+"""Training end to end on the toy world: it learns, repeats, stops, and says what is wrong."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from recsys.core.errors import BundleError, DataError
+from recsys.encoder import export, train
+from recsys.encoder.batch import PairArrays
+from recsys.encoder.train import train_encoder
+from tests.encoder.tiny import exported, toy
+
+
+def _parity_gap(tuned: np.ndarray) -> float:
+    """How much nearer items of one parity are to each other than to the others."""
+    similar = tuned @ tuned.T
+    same = (np.arange(40)[:, None] + np.arange(40)) % 2 == 0
+    return float(similar[same & ~np.eye(40, dtype=bool)].mean() - similar[~same].mean())
+
+
+@pytest.mark.parametrize("preset", ["adapter", "top", "full"])
+def test_every_preset_learns_the_toy_world(preset: str, tmp_path: Path) -> None:
+    world = toy()
+    history, manifest = world.train(tmp_path, world.config(preset=preset), world.trainer(max_epochs=3))
+    raw, tuned = np.load(tmp_path / "raw.npy"), np.load(tmp_path / "tuned.npy")
+    assert _parity_gap(tuned) > 1.4 * _parity_gap(raw)
+    first, best = history[0], max(row["holdout/click_recall_at_10"] for row in history[1:])
+    assert first["kind"] == "start"
+    assert best > 0.4 > first["holdout/click_recall_at_10"], "half of the items are right: 10 of 20 at best"
+    assert manifest["metrics"]["holdout/click_ndcg_at_10"] == max(
+        r["holdout/click_ndcg_at_10"] for r in history
+    )
+    assert np.isfinite([row["train/loss"] for row in history[1:]]).all()
+
+
+@pytest.mark.parametrize("preset", ["adapter", "top"])
+def test_the_same_seed_gives_the_same_run(preset: str, tmp_path: Path) -> None:
+    world = toy()
+    runs = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        torch.manual_seed(hash(name) % 100)  # what ran before must not matter
+        world.train(tmp_path / name, world.config(preset=preset), world.trainer(max_epochs=1, seed=seed))
+        runs.append((tmp_path / name / "weights.safetensors").read_bytes())
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+def test_without_training_tuned_is_raw(tmp_path: Path) -> None:
+    world = toy()
+    world.train(
+        tmp_path,
+        world.config(preset="top", warmup_epochs=0, polish_epochs=0),
+        world.trainer(lr=0.0, text_lr=0.0),
+    )
+    assert np.allclose(np.load(tmp_path / "raw.npy"), np.load(tmp_path / "tuned.npy"), atol=1e-5)
+
+
+def test_stale_and_fresh_histories_both_learn(tmp_path: Path) -> None:
+    world = toy()
+    for mode in ("fresh", "stale"):
+        config = world.config(preset="top", history_vectors=mode, mask_history=True)
+        history = world.train(tmp_path / mode, config, world.trainer(max_epochs=2)).history
+        assert history[-1]["train/loss"] < history[1]["train/loss"]
+
+
+def test_the_mean_is_that_of_the_known_items_alone(tmp_path: Path) -> None:
+    world = toy()
+    early = PairArrays(*(column[world.pairs.item < 20] for column in world.pairs))
+    train_encoder(
+        world.texts,
+        early,
+        world.log,
+        world.config(),
+        world.trainer(max_epochs=1),
+        tmp_path,
+        clock=False,
+        known_items=np.arange(20),
+    )
+    changed = [t if i < 20 else "red red red" for i, t in enumerate(world.texts)]
+    train_encoder(
+        changed,
+        early,
+        world.log,
+        world.config(),
+        world.trainer(max_epochs=1),
+        tmp_path / "changed",
+        clock=False,
+        known_items=np.arange(20),
+    )
+    first = load_file(tmp_path / "weights.safetensors")["head.mean"]
+    assert torch.equal(first, load_file(tmp_path / "changed" / "weights.safetensors")["head.mean"])
+
+
+def test_training_goes_on_from_a_folder(tmp_path: Path) -> None:
+    world, trained = toy(), exported()
+    config = world.config(preset="top")
+    history = world.train(tmp_path, config, world.trainer(max_epochs=1), start=trained.folder).history
+    before = trained.result.manifest["metrics"]["holdout/click_ndcg_at_10"]
+    assert history[0]["holdout/click_ndcg_at_10"] == pytest.approx(before, abs=0.02)
+    with pytest.raises(BundleError, match="weights of this configuration"):
+        world.train(tmp_path, world.config(preset="adapter"), world.trainer(), start=trained.folder)
+    with pytest.raises(BundleError, match=r"expected a file weights.safetensors"):
+        world.train(tmp_path, config, world.trainer(), start=tmp_path / "nothing")
+
+
+def test_the_best_epoch_is_kept_and_patience_ends(tmp_path: Path) -> None:
+    world = toy()
+    history, manifest = world.train(tmp_path, world.config(), world.trainer(max_epochs=9, lr=3.0, patience=1))
+    assert len(history) < 10
+    assert manifest["best_epoch"] < history[-1]["epoch"]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_way_out(tmp_path: Path) -> None:
+    world = toy()
+    bad = world.pairs._replace(weight=np.full(800, np.inf, np.float32))
+    with pytest.raises(DataError) as error:
+        train_encoder(
+            world.texts,
+            bad,
+            world.log,
+            world.config(),
+            world.trainer(),
+            tmp_path,
+            clock=True,
+            known_items=world.items,
+        )
+    assert "the training loss at epoch 0, step 0: expected a finite number; found nan" in str(error.value)
+    assert "Lower trainer.lr" in str(error.value)
+
+
+def test_nothing_to_learn_is_said(tmp_path: Path) -> None:
+    world = toy()
+    nothing = PairArrays(*(column[:0] for column in world.pairs))
+    for texts, pairs, known, text in (
+        (world.texts, nothing, world.items, "training pairs: expected at least one interaction"),
+        ([" "] * 40, world.pairs, world.items, "the items' texts: expected titles or descriptions"),
+        (world.texts, world.pairs, world.items[:0], "known items: expected at least one"),
+    ):
+        with pytest.raises(DataError) as error:
+            train_encoder(
+                texts,
+                pairs,
+                world.log,
+                world.config(),
+                world.trainer(),
+                tmp_path,
+                clock=True,
+                known_items=known,
+            )
+        assert text in str(error.value)
+
+
+def test_an_encoder_that_does_not_export_leaves_its_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: object) -> None:
+        raise RuntimeError("no such operator\nand a long story")
+
+    monkeypatch.setattr(export, "export_onnx", refuse)
+    world = toy()
+    with caplog.at_level(logging.WARNING, train.__name__):
+        manifest = world.train(tmp_path, world.config(export="onnx"), world.trainer(max_epochs=1)).manifest
+    assert manifest["engine"] == "vectors"
+    assert "does not export (no such operator): the bundle holds vectors only" in caplog.text
+    assert np.load(tmp_path / "tuned.npy").shape == (40, 32)
+    assert not (tmp_path / "encoder.onnx").exists()
+
+
+def test_the_export_is_torch_and_the_manifest_tells_all() -> None:
+    folder, (_, manifest) = exported()
+    assert manifest["engine"] == "onnx"
+    assert manifest["export_check"]["cosine"] > 0.99999
+    assert manifest["export_check"]["max_difference"] < 1e-5
+    assert set(manifest["sha256"]) == {
+        "encoder.onnx",
+        "tokenizer.json",
+        "user_tower.npz",
+        "weights.safetensors",
+    }
+    assert manifest["config"]["preset"] == "top"
+    assert manifest["pairs"] == {"learned": 720, "holdout": 80}
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*manifest["sha256"], "manifest.json"])
+
+
+def test_a_graph_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(torch.nn.Module):
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            vectors = torch.nn.functional.normalize(torch.ones(len(ids), 32), dim=1)
+            return vectors, vectors
+
+    ids = torch.tensor([[2, 7, 8, 3]])
+    with pytest.raises(BundleError, match=r"the exported graph encoder.onnx: expected torch's own vectors"):
+        export._compare(Other(), exported().folder / "encoder.onnx", ids, torch.ones_like(ids))

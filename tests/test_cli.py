@@ -1,0 +1,198 @@
+"""The command line: exit codes, one clear message, and no dependence on pipelines."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import recsys
+from recsys import cli
+from recsys.core.errors import DataError
+
+ALONE = ("run", "validate", "warm")  # commands with a module of their own; the rest are parts of run
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """Stand in for the module behind a command: give it the function that its main shall be."""
+
+    def install(command, main):
+        module = ModuleType("stage")
+        module.main = main if command in ALONE else lambda overrides, only: main(overrides)
+        name = command if command in ALONE else "run"
+        monkeypatch.setitem(sys.modules, f"recsys.pipelines.{name}", module)
+        return module
+
+    return install
+
+
+def test_a_command_receives_its_overrides_and_gives_its_exit_code(stage):
+    seen = []
+
+    def main(overrides):
+        seen.append(overrides)
+        return 0
+
+    stage("warm", main)
+    assert cli.main(["warm", "data=files", "trainer.max_epochs=2"]) == 0
+    assert seen == [["data=files", "trainer.max_epochs=2"]]
+
+
+@pytest.mark.parametrize("command", [command for command in cli.COMMANDS if command not in ALONE])
+def test_a_stage_is_the_path_with_that_stage_alone(stage, command):
+    seen = []
+    stage("run", lambda overrides, only=None: seen.append((overrides, only)))
+    assert cli.main([command, "seed=3"]) == 0
+    assert cli.main(["run"]) == 0
+    assert seen == [(["seed=3"], command), ([], None)]
+
+
+def test_a_stage_may_return_nothing_or_a_code(stage):
+    stage("prepare", lambda overrides: None)
+    stage("validate", lambda overrides: 3)
+    assert cli.main(["prepare"]) == 0
+    assert cli.main(["validate"]) == 3
+
+
+def test_an_error_is_one_line_and_code_2(stage, capsys):
+    def main(overrides):
+        raise DataError("events.parquet", expected="a column user_id", found="user", do="Map it in columns.")
+
+    stage("prepare", main)
+    assert cli.main(["prepare"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == (
+        "recsys: events.parquet: expected a column user_id; found user. Map it in columns.\n"
+    )
+    assert captured.out == ""
+
+
+def test_debug_gives_the_traceback(stage):
+    def main(overrides):
+        assert overrides == []  # the switch itself does not reach the stage
+        raise DataError("a", expected="b", found="c", do="d")
+
+    stage("prepare", main)
+    with pytest.raises(DataError, match="a: expected b; found c. d"):
+        cli.main(["prepare", "--debug"])
+
+
+def test_a_defect_of_ours_keeps_its_traceback(stage):
+    def main(overrides):
+        raise ZeroDivisionError("ours")
+
+    stage("prepare", main)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        cli.main(["prepare"])
+
+
+def test_an_interrupt_says_how_to_go_on(stage, capsys):
+    def main(overrides):
+        raise KeyboardInterrupt
+
+    stage("run", main)
+    assert cli.main(["run"]) == 130
+    assert "goes on where this one stopped" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["run", "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("library", "extra"), [("torch", "train"), ("ray", "ray"), ("fastapi", "serve"), ("hydra", "train")]
+)
+def test_a_missing_library_names_its_extra(stage, capsys, library, extra):
+    def main(overrides):
+        raise ModuleNotFoundError(f"No module named '{library}.sub'", name=f"{library}.sub")
+
+    stage("run", main)
+    assert cli.main(["run"]) == 2
+    assert f"pip install 'recsys[{extra}]'" in capsys.readouterr().err
+
+
+def test_a_missing_module_of_our_own_is_a_defect(stage):
+    def main(overrides):
+        raise ModuleNotFoundError("No module named 'recsys.gone'", name="recsys.gone")
+
+    stage("run", main)
+    with pytest.raises(ModuleNotFoundError, match=r"recsys\.gone"):
+        cli.main(["run"])
+
+
+def test_an_unknown_command_suggests_the_nearest(capsys):
+    assert cli.main(["evalute"]) == 2
+    assert "Did you mean recsys evaluate?" in capsys.readouterr().err
+    assert cli.main(["xyz"]) == 2
+    message = capsys.readouterr().err
+    assert "train-ranker" in message
+    assert "recsys --help says what each does" in message
+
+
+def test_an_unknown_option_is_refused_before_any_work(stage, capsys):
+    stage("run", lambda overrides: pytest.fail("the stage ran"))
+    assert cli.main(["run", "--epochs", "3"]) == 2
+    assert "the option '--epochs'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_every_command_and_group(capsys, words):
+    assert cli.main(words) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {command} " in text for command in cli.COMMANDS)
+    assert "tracking" in text
+    assert "mlflow, none" in text
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_help_of_a_command_shows_settings_and_does_no_work(capsys, stage, command):
+    stage(command, lambda overrides: pytest.fail("the stage ran"))
+    assert cli.main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert cli.COMMANDS[command] in text
+    assert "run_dir:" in text
+
+
+def test_help_of_a_command_shows_the_settings_that_overrides_would_give(capsys):
+    assert cli.main(["run", "seed=17", "tracking=none", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "seed: 17" in text
+    assert "kind: none" in text
+    assert "with seed=17 tracking=none" in text
+
+
+def test_help_without_hydra_says_so(capsys, monkeypatch):
+    monkeypatch.delitem(sys.modules, "recsys.pipelines.door", raising=False)
+    monkeypatch.setitem(sys.modules, "hydra", None)
+    assert cli.main(["run", "--help"]) == 0
+    assert "the settings are not shown" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"recsys {recsys.__version__}\n"
+
+
+def test_groups_come_from_the_packaged_files():
+    groups = cli.config_groups()
+    assert groups["tracking"] == ("mlflow", "none")
+    assert all(options == tuple(sorted(options)) for options in groups.values())
+
+
+def test_the_installed_script_ends_with_the_code():
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from recsys.cli import main; sys.exit(main())", "nothing"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("recsys: the command 'nothing'")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_line_imports_no_pipeline_and_no_hydra():
+    code = (
+        "import sys, recsys.cli\n"
+        "assert not [m for m in sys.modules if m.startswith(('recsys.pipelines', 'hydra', 'polars'))]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
