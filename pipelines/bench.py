@@ -80,11 +80,17 @@ def machine() -> str:
     model = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"{model}, {cores} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    )
 
 
 def commit() -> str:
@@ -93,7 +99,10 @@ def commit() -> str:
         here = Path(__file__).resolve().parent
         head = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, check=True,
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return head.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
@@ -111,7 +120,9 @@ def table(figures: Sequence[Figure]) -> str:
         value = f"{f.value:,.0f}" if abs(f.value) >= 1000 else f"{f.value:.4g}"
         lines.append((f.name, value, f.unit, span, goal, holds, note))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def arguments(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
@@ -127,7 +138,12 @@ def report(bench: str, figures: Sequence[Figure], out: Path | None) -> None:
     """Print the table; write the JSON, if asked, by an atomic rename."""
     print(table(figures))
     if out is not None:
-        told = {"bench": bench, "commit": commit(), "machine": machine(), "figures": [asdict(f) for f in figures]}
+        told = {
+            "bench": bench,
+            "commit": commit(),
+            "machine": machine(),
+            "figures": [asdict(f) for f in figures],
+        }
         out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(out.name + ".part")
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

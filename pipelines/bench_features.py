@@ -100,7 +100,12 @@ def default_features() -> StateConfig:
     """The feature rows that the package comes with."""
     told = yaml.safe_load(files("recsys.conf").joinpath("features/default.yaml").read_text(encoding="utf-8"))
     rows = {
-        name: Feature(**{key: tuple(map(str, value)) if isinstance(value, list) else value for key, value in row.items()})
+        name: Feature(
+            **{
+                key: tuple(map(str, value)) if isinstance(value, list) else value
+                for key, value in row.items()
+            }
+        )
         for name, row in told.pop("rows").items()
     }
     return StateConfig(rows=rows, **told)
@@ -150,11 +155,28 @@ def replay_figures(size: Size) -> list[Figure]:
             command + (["--quick"] if size == QUICK else []), capture_output=True, text=True, check=True
         )
         runs.append(json.loads(done.stdout.splitlines()[-1]))
-    speed, peak = spread([size.events / run["seconds"] for run in runs]), spread([run["peak"] for run in runs])
-    note = f"{runs[0]['columns']} columns, {size.events:,} events, {size.requests * size.rows:,} rows, one core"
+    speed, peak = (
+        spread([size.events / run["seconds"] for run in runs]),
+        spread([run["peak"] for run in runs]),
+    )
+    note = (
+        f"{runs[0]['columns']} columns, {size.events:,} events, {size.requests * size.rows:,} rows, one core"
+    )
     return [
-        Figure("replay_events_per_s", speed.middle, "events/s", "", 700_000, "min", speed.low, speed.high, note),
-        Figure("replay_peak_gib", peak.middle, "GiB", "", 4, "max", peak.low, peak.high, "whole process, log included"),
+        Figure(
+            "replay_events_per_s", speed.middle, "events/s", "", 700_000, "min", speed.low, speed.high, note
+        ),
+        Figure(
+            "replay_peak_gib",
+            peak.middle,
+            "GiB",
+            "",
+            4,
+            "max",
+            peak.low,
+            peak.high,
+            "whole process, log included",
+        ),
     ]
 
 
@@ -164,9 +186,7 @@ COUNTED = {"item_shown": "impression", "item_clicked": "click", "item_bought": "
 def polars_figures(size: Size) -> list[Figure]:
     """Three windowless item counters: as-of joins on cumulative counts against the family."""
     world = make_world(size)
-    rows = {
-        name: Feature("counts", "item", "count", types=(kind,)) for name, kind in COUNTED.items()
-    }
+    rows = {name: Feature("counts", "item", "count", types=(kind,)) for name, kind in COUNTED.items()}
     state = State.new(StateConfig(rows=rows), True, size.users, world.items, views=False)
     cuts = cut(world.log, world.requests, Policy())
     kinds = dict(zip(COUNTED, (IMPRESSION, CLICK, PURCHASE), strict=True))
@@ -181,13 +201,20 @@ def polars_figures(size: Size) -> list[Figure]:
 
     def theirs() -> None:
         counted = events.select(
-            "item", "time", *(
+            "item",
+            "time",
+            *(
                 (pl.col("kind") == kind).cast(pl.Float32).cum_sum().over("item").alias(name)
                 for name, kind in kinds.items()
-            )
+            ),
         )
         joined = asked.join_asof(
-            counted, on="time", by="item", strategy="backward", allow_exact_matches=False, check_sortedness=False
+            counted,
+            on="time",
+            by="item",
+            strategy="backward",
+            allow_exact_matches=False,
+            check_sortedness=False,
         )
         found["theirs"] = joined.select(pl.col(name).fill_null(0.0) for name in kinds).to_numpy()
 
@@ -220,8 +247,28 @@ def call_figures(size: Size) -> list[Figure]:
     observe = spread([_observe(state, later, 5_000) * 1e6 for _ in range(max(size.repeats, 3))])
     ninth = float(np.quantile(each, 0.9))
     return [
-        Figure("read_100_us", read.middle, "us", "", 120, "max", read.low, ninth, "median to 90 % of requests, history included"),
-        Figure("observe_us", observe.middle, "us", "", 25, "max", observe.low, observe.high, "mean of 5,000 events"),
+        Figure(
+            "read_100_us",
+            read.middle,
+            "us",
+            "",
+            120,
+            "max",
+            read.low,
+            ninth,
+            "median to 90 % of requests, history included",
+        ),
+        Figure(
+            "observe_us",
+            observe.middle,
+            "us",
+            "",
+            25,
+            "max",
+            observe.low,
+            observe.high,
+            "mean of 5,000 events",
+        ),
     ]
 
 

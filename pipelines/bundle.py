@@ -7,7 +7,6 @@ from pathlib import Path
 from recsys.candidates.sources import CandidatesConfig, popular_list
 from recsys.data.prepare import load
 from recsys.features.extra_columns import item_attributes, user_attributes
-from recsys.interest.text import can_encode
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig
@@ -29,6 +28,7 @@ class Config:
     features: StateConfig
     candidates: CandidatesConfig
     select: SelectConfig
+    text_columns: tuple[str, ...]
     threads: int = 2
 
 
@@ -36,7 +36,6 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Replay the whole log into a state and put everything that serving needs into one folder."""
     data = load(inputs["prepare"])
     clock = bool(data.meta["clock"])
-    encoder = inputs["train-encoder"]
     reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
     state = State.new(config.features, clock, len(data.users), data.item_table)
     state.advance(data.log, len(data.log.time), threads=config.threads)
@@ -46,16 +45,15 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         BundleParts(
             users=data.codes["users"],
             items=data.codes["items"],
-            item_table=data.item_table,
             state=state,
+            state_time=int(data.log.time.max()),
             trees=reranker.text,
             columns=reranker.columns,
             popular=popular_list(data.log, data.item_table, len(data.log.time), config.candidates, clock),
-            clock=clock,
             reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
             vectors=load_vectors(inputs["embed"]),
-            text=encoder,
-            engine="onnx" if can_encode(encoder) else "vectors",
+            encoder=inputs["train-encoder"],
+            text_columns=config.text_columns,
             item_attributes=item_attributes(data.items),
             user_attributes=user_attributes(data.users),
             candidates=config.candidates,
@@ -64,7 +62,10 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             labels=dict(reranker.config.get("label_gain", {})),
         ),
     )
-    return Facts(rows={"users": len(data.users), "items": len(data.items), "events": len(data.log.time)}, saw={"state": "all"})
+    return Facts(
+        rows={"users": len(data.users), "items": len(data.items), "events": len(data.log.time)},
+        saw={"state": "all"},
+    )
 
 
 STAGE = Stage(

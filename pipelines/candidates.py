@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recsys.candidates.merge import Pool, merge, pool_of_frame
-from recsys.candidates.offers import Offers
-from recsys.candidates.recall import recall_table
+from recsys.candidates.merge import Pool
 from recsys.candidates.sources import CandidatesConfig, make_pool, offer_all
 from recsys.core import columns as c
 from recsys.core.log import heads
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
+from recsys.interest.score import query_vectors
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
-from recsys.interest.score import query_vectors
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.state.family import StateConfig
@@ -81,5 +79,11 @@ def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, varia
 STAGE = Stage(
     "candidates",
     work,
-    ("recsys.candidates", "recsys.state", "recsys.interest", "recsys.pipelines.candidates", "recsys.pipelines.variants"),
+    (
+        "recsys.candidates",
+        "recsys.state",
+        "recsys.interest",
+        "recsys.pipelines.candidates",
+        "recsys.pipelines.variants",
+    ),
 )

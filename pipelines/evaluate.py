@@ -27,18 +27,23 @@ from recsys.interest.score import catalogue_scores
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.prepare import TRUE_PREFERENCE
+from recsys.pipelines.reads import count_read
 from recsys.pipelines.report import write_report
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.settings import EvaluateConfig
 from recsys.pipelines.shop_references import shop_references
-from recsys.pipelines.reads import count_read
 from recsys.pipelines.train_ranker import RERANKERS, load_rows, rows_of
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
 Array = NDArray[Any]
 DAY_US = 86_400_000_000
-PREDICTIONS, METRICS, DIFFERENCES, REPORT = "predictions.parquet", "metrics.parquet", "differences.parquet", "report.html"
+PREDICTIONS, METRICS, DIFFERENCES, REPORT = (
+    "predictions.parquet",
+    "metrics.parquet",
+    "differences.parquet",
+    "report.html",
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,11 @@ class Asked:
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Predict, measure, write the report."""
     data = load(inputs["prepare"])
-    settings = EvaluationConfig(**{f.name: getattr(config.evaluation, f.name) for f in fields(EvaluationConfig)})
+    settings = EvaluationConfig(
+        **{f.name: getattr(config.evaluation, f.name) for f in fields(EvaluationConfig)}
+    )
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     windows = ("valid", "test") if config.evaluation.read_test else ("valid",)
-    rows = np.flatnonzero(np.isin(window, windows))
     reads = count_read(out, config.name) if config.evaluation.read_test else None
 
     parts: list[pl.DataFrame] = []
@@ -82,14 +88,20 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     preference = None
     requests = request_arrays(data.requests)
     for name, variant in config.variants.items():
+        rows = np.flatnonzero(np.isin(window, windows) & ~np.isin(window, variant.train))
+        if not len(rows):
+            continue  # what a variant learned is not what it is measured on
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
         scores = baselines(inputs, asked, config.half_life_days) | references
         for model, score in scores.items():
             parts.append(_named(_ranked(score, asked, data), model, name, config.seeds[0]))
-        parts += [_named(frame, model, name, seed) for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)]
-        slices = slices or _slices(data, cuts)
+        parts += [
+            _named(frame, model, name, seed)
+            for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)
+        ]
+        slices = slices or _slices(data, cuts)  # of the first variant, so that slices mean the same for all
     predictions = pl.concat(parts, how="diagonal_relaxed")
     metrics, differences = evaluate(
         predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),
@@ -168,7 +180,10 @@ def _reranked(
 
 def _named(frame: pl.DataFrame, model: str, variant: str, seed: int) -> pl.DataFrame:
     return frame.select(
-        pl.lit(model).alias(c.MODEL), pl.lit(variant).alias(c.VARIANT), pl.lit(seed, pl.Int32).alias(c.SEED), pl.all()
+        pl.lit(model).alias(c.MODEL),
+        pl.lit(variant).alias(c.VARIANT),
+        pl.lit(seed, pl.Int32).alias(c.SEED),
+        pl.all(),
     )
 
 
@@ -188,7 +203,12 @@ def _numbers(metrics: pl.DataFrame, seeds: tuple[int, ...]) -> tuple[tuple[str, 
     """The metrics of all requests, as the tracker names them."""
     whole = metrics.filter(pl.col(c.SLICE) == "all", pl.col(c.SEED) == (seeds[0] if len(seeds) == 1 else -1))
     return tuple(
-        (f"{row[c.WINDOW]}/{row[c.VARIANT]}/{row[c.MODEL]}/{row[c.METRIC]}" + (f"@{row[c.K]}" if row[c.K] else ""), row["value"], 0)
+        (
+            f"{row[c.WINDOW]}/{row[c.VARIANT]}/{row[c.MODEL]}/{row[c.METRIC]}"
+            + (f"@{row[c.K]}" if row[c.K] else ""),
+            row["value"],
+            0,
+        )
         for row in whole.iter_rows(named=True)
         if row["value"] is not None and np.isfinite(row["value"])
     )
@@ -197,5 +217,13 @@ def _numbers(metrics: pl.DataFrame, seeds: tuple[int, ...]) -> tuple[tuple[str, 
 STAGE = Stage(
     "evaluate",
     work,
-    ("recsys.evaluation", "recsys.metrics", "recsys.interest", "recsys.ranking", "recsys.pipelines.evaluate", "recsys.pipelines.report", "recsys.pipelines.shop_references"),
+    (
+        "recsys.evaluation",
+        "recsys.metrics",
+        "recsys.interest",
+        "recsys.ranking",
+        "recsys.pipelines.evaluate",
+        "recsys.pipelines.report",
+        "recsys.pipelines.shop_references",
+    ),
 )

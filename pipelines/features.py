@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.core.log import RowBlock, heads
-from recsys.data.prepare import Prepared, load
+from recsys.data.prepare import load
 from recsys.data.requests import request_arrays
 from recsys.features.assemble import assemble
 from recsys.features.attributes import Attributes
@@ -43,7 +43,9 @@ def row_block(rows: pl.DataFrame, n_requests: int) -> RowBlock:
     return RowBlock(offsets, rows[c.ITEM].to_numpy())
 
 
-def attribute_block(items: Attributes, users: Attributes, user: Array, rows: RowBlock) -> tuple[tuple[str, ...], Array]:
+def attribute_block(
+    items: Attributes, users: Attributes, user: Array, rows: RowBlock
+) -> tuple[tuple[str, ...], Array]:
     """Free columns of the rows' items and users, side by side."""
     of_user = np.repeat(user, np.diff(rows.offsets))
     return (*items.names, *users.names), np.concatenate((items.of(rows.items), users.of(of_user)), axis=1)
@@ -51,8 +53,14 @@ def attribute_block(items: Attributes, users: Attributes, user: Array, rows: Row
 
 def context_block(requests: pl.DataFrame, rows: RowBlock) -> tuple[tuple[str, ...], Array]:
     """Numeric ``ctx_*`` columns of the requests, repeated for their rows."""
-    names = tuple(n for n in requests.columns if n.startswith(c.CONTEXT_PREFIX) and requests[n].dtype.is_numeric())
-    values = requests.select(pl.col(n).cast(pl.Float32) for n in names).to_numpy() if names else np.empty((len(requests), 0))
+    names = tuple(
+        n for n in requests.columns if n.startswith(c.CONTEXT_PREFIX) and requests[n].dtype.is_numeric()
+    )
+    values = (
+        requests.select(pl.col(n).cast(pl.Float32) for n in names).to_numpy()
+        if names
+        else np.empty((len(requests), 0))
+    )
     return names, np.repeat(values.astype(np.float32), np.diff(rows.offsets), axis=0)
 
 
@@ -67,7 +75,10 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     state = State.new(config.features, clock, len(data.users), data.item_table, views=False)
     of_items, of_users = item_attributes(data.items), user_attributes(data.users)
     for name, variant in config.variants.items():
-        rows = row_block(pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM]), len(data.requests))
+        rows = row_block(
+            pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM]),
+            len(data.requests),
+        )
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         blocks = [
             assemble(state, data.log, data.item_table, requests, cuts, rows, threads=config.threads),
@@ -89,5 +100,11 @@ def _write(blocks: list[tuple[tuple[str, ...], Array]], path: Path) -> None:
 STAGE = Stage(
     "features",
     work,
-    ("recsys.state", "recsys.features", "recsys.interest", "recsys.pipelines.features", "recsys.pipelines.variants"),
+    (
+        "recsys.state",
+        "recsys.features",
+        "recsys.interest",
+        "recsys.pipelines.features",
+        "recsys.pipelines.variants",
+    ),
 )

@@ -58,6 +58,7 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.features,
             config.candidates,
             config.select,
+            config.data.text.columns,
             threads,
         ),
         "score": score.Config(config.scoring),
@@ -78,7 +79,9 @@ READS = {
 }
 
 
-def walk(runner: Runner, config: RunConfig, until: str | None = None, on_done: Callable[[Done], None] | None = None) -> dict[str, Done]:
+def walk(
+    runner: Runner, config: RunConfig, until: str | None = None, on_done: Callable[[Done], None] | None = None
+) -> dict[str, Done]:
     """Run the stages in order, each on the outputs of those that it reads.
 
     Parameters

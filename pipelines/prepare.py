@@ -43,4 +43,3 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
 
 
 STAGE = Stage("prepare", work, ("recsys.data", "recsys.pipelines.prepare"))
-

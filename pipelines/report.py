@@ -36,7 +36,7 @@ def write_report(
     reads: int | None,
 ) -> None:
     """Write the HTML report of one evaluation."""
-    first = next(iter(config.variants))
+    first = metrics[c.VARIANT][0]
     window = "test" if config.evaluation.read_test else "valid"
     recall = inputs["select"] / RECALL
     seen = metrics[c.WINDOW].unique().to_list()
@@ -98,7 +98,9 @@ def _setting(data: Prepared, config: "Config") -> Setting:
 def _importance(inputs: Mapping[str, Path], variant: str, config: "Config", clock: bool) -> pl.DataFrame:
     reranker = Reranker.load(inputs["train-ranker"] / variant / "full" / str(config.seeds[0]))
     words = {column.name: column.meaning for column in catalogue(config.features, clock)}
-    rows = [(name, words.get(name, name.replace("_", " ")), gain) for name, gain in reranker.importance.items()]
+    rows = [
+        (name, words.get(name, name.replace("_", " ")), gain) for name, gain in reranker.importance.items()
+    ]
     return pl.DataFrame(rows, {"column": pl.String, "words": pl.String, "gain": pl.Float64}, orient="row")
 
 
@@ -112,7 +114,9 @@ def _stages(inputs: Mapping[str, Path]) -> pl.DataFrame:
 
 
 def _notes(config: "Config") -> tuple[str, ...]:
-    notes = ["Baselines rank every item that could be had; the rerankers rank the rows that candidates gave them."]
+    notes = [
+        "Baselines rank every item that could be had; the rerankers rank the rows that candidates gave them."
+    ]
     if any(variant.stop == "valid" for variant in config.variants.values()):
         notes.append("The number of trees was chosen on valid, so figures of valid are a little too hopeful.")
     return tuple(notes)

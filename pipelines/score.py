@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from recsys.pipelines.bundle import MODEL
 from recsys.pipelines.runner import Facts, Stage
-from recsys.pipelines.settings import ScoringConfig
 from recsys.serving.batch import BatchConfig, score_users
 from recsys.serving.ranker import Ranker
 
@@ -17,17 +18,15 @@ RECOMMENDATIONS = "recommendations"
 class Config:
     """Batch scoring."""
 
-    scoring: ScoringConfig
+    scoring: BatchConfig
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Write the best items of every user that the bundle knows."""
     ranker = Ranker.load(inputs["bundle"] / MODEL)
-    scoring = config.scoring
-    settings = BatchConfig(partition_size=scoring.partition_size, exclude_seen=scoring.exclude_seen)
-    users = ranker.user_ids()
-    score_users(ranker, users, scoring.k, out / RECOMMENDATIONS, settings)
-    return Facts(rows={"users": len(users)})
+    users = ranker.bundle.users.decode(np.arange(len(ranker.bundle.users)))
+    scored = score_users(ranker, users, out / RECOMMENDATIONS, config.scoring)
+    return Facts(rows={"users": scored.users, "recommendations": scored.rows})
 
 
 STAGE = Stage("score", work, ("recsys.serving", "recsys.pipelines.score"))

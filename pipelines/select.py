@@ -66,6 +66,4 @@ def _of(pool: Pool, here: np.ndarray) -> Pool:  # type: ignore[type-arg]
     return Pool(pool.sources, offsets, pool.items[rows], pool.ranks[rows], pool.scores[rows])
 
 
-STAGE = Stage(
-    "select", work, ("recsys.candidates", "recsys.ranking.first_stage", "recsys.pipelines.select")
-)
+STAGE = Stage("select", work, ("recsys.candidates", "recsys.ranking.first_stage", "recsys.pipelines.select"))

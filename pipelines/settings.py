@@ -24,6 +24,7 @@ from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.reranker import RerankerConfig
+from recsys.serving.batch import BatchConfig
 from recsys.state.family import StateConfig
 from recsys.tracking.run import TrackingConfig
 
@@ -75,25 +76,6 @@ class EvaluateConfig(EvaluationConfig):
 
 
 @dataclass(frozen=True)
-class ScoringConfig:
-    """Batch recommendations.
-
-    Parameters
-    ----------
-    k : int
-        Items a user.
-    partition_size : int
-        Users a file.
-    exclude_seen : bool
-        Leave out what the user interacted with before.
-    """
-
-    k: int = 10
-    partition_size: int = 1000
-    exclude_seen: bool = True
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """Everything."""
 
@@ -108,7 +90,7 @@ class RunConfig:
     trainer: TrainerConfig
     ranker: RerankerConfig
     evaluation: EvaluateConfig
-    scoring: ScoringConfig
+    scoring: BatchConfig
     tracking: TrackingConfig
     paths: PathsConfig
     variants: Mapping[str, Variant]
@@ -144,7 +126,10 @@ def load(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
     config = to_dataclass(node, RunConfig)
     if config.data.source == "files" and not config.data.dir:
         raise ConfigError(
-            "data.dir", expected="the folder of events and items", found="nothing", do="Give one: data.dir=..."
+            "data.dir",
+            expected="the folder of events and items",
+            found="nothing",
+            do="Give one: data.dir=...",
         )
     return config, node
 

@@ -39,7 +39,10 @@ def shop_references(
     if not folder.is_dir():
         return {}, None
     truth = TruePreference.load(folder)
-    user_at, item_at = _places(truth.user_id, data.users[c.USER_ID]), _places(truth.item_id, data.items[c.ITEM_ID])
+    user_at, item_at = (
+        _places(truth.user_id, data.users[c.USER_ID]),
+        _places(truth.item_id, data.items[c.ITEM_ID]),
+    )
     requests = request_arrays(data.requests)
     attributes, season = truth.attributes[item_at], truth.season[item_at]
     shown, at = _shown(data, truth)
@@ -53,7 +56,9 @@ def shop_references(
 
     def learnable(some: Array) -> Array:
         if not scored:  # all at once: what users share is fitted on what the earliest request sees
-            asked = Asked(requests.user[rows], np.searchsorted(at, cuts["user"][rows]), truth.basis(requests.time[rows]))
+            asked = Asked(
+                requests.user[rows], np.searchsorted(at, cuts["user"][rows]), truth.basis(requests.time[rows])
+            )
             scored.append(learnable_scores(attributes, season, shown, asked))
         found: Array = scored[0][np.searchsorted(rows, some)]
         return found

@@ -89,9 +89,15 @@ def load_rows(inputs: Mapping[str, Path], name: str, data: Prepared) -> Rows:
     )
     offsets = np.searchsorted(table[c.REQUEST].to_numpy(), np.arange(len(data.requests) + 1)).astype(np.int64)
     positions = None
-    if data.meta["rows"] == "logged" and c.POSITION in labelled.columns and labelled[c.POSITION].null_count() == 0:
+    if (
+        data.meta["rows"] == "logged"
+        and c.POSITION in labelled.columns
+        and labelled[c.POSITION].null_count() == 0
+    ):
         positions = labelled[c.POSITION].cast(pl.Int16).to_numpy()
-    blocks = [(frame.columns, frame.to_numpy().astype(np.float32, copy=False)) for frame in (features, scores)]
+    blocks = [
+        (frame.columns, frame.to_numpy().astype(np.float32, copy=False)) for frame in (features, scores)
+    ]
     frame = side_by_side(blocks, offsets, labelled[c.LABEL].fill_null(0).cast(pl.UInt8).to_numpy(), positions)
     sources = [n.removeprefix("rank_") for n in table.columns if n.startswith("rank_")]
     offered = {s: table[f"rank_{s}"].is_not_null().to_numpy() for s in sources}

@@ -28,9 +28,11 @@ def test_every_preset_learns_the_toy_world(preset: str, tmp_path: Path) -> None:
     history, manifest = world.train(tmp_path, world.config(preset=preset), world.trainer(max_epochs=3))
     raw, tuned = np.load(tmp_path / "raw.npy"), np.load(tmp_path / "tuned.npy")
     assert _parity_gap(tuned) > 1.4 * _parity_gap(raw)
-    first, best = history[0], max(row["holdout/click_recall_at_10"] for row in history[1:])
-    assert first["kind"] == "start"
-    assert best > 0.4 > first["holdout/click_recall_at_10"], "half of the items are right: 10 of 20 at best"
+    assert history[0]["kind"] == "start"
+    # a mean of many texts nearly tells the parity before training (recall .49 of the possible .5), so
+    # the hold-out can only show that nothing was lost; the geometry above shows what was learned
+    assert max(row["holdout/click_recall_at_10"] for row in history[1:]) > 0.4
+    assert history[-1]["train/loss"] < history[1]["train/loss"]
     assert manifest["metrics"]["holdout/click_ndcg_at_10"] == max(
         r["holdout/click_ndcg_at_10"] for r in history
     )
@@ -114,6 +116,15 @@ def test_the_best_epoch_is_kept_and_patience_ends(tmp_path: Path) -> None:
     assert manifest["best_epoch"] < history[-1]["epoch"]
 
 
+def test_a_bad_warm_up_does_not_end_training_before_the_texts(tmp_path: Path) -> None:
+    world = toy()
+    config = world.config(preset="top", warmup_epochs=3)
+    history = world.train(tmp_path, config, world.trainer(max_epochs=1, lr=3.0, patience=1)).history
+    scores = [row["holdout/click_ndcg_at_10"] for row in history]
+    assert scores[0] > max(scores[1:4]), "the warm-up did go wrong"
+    assert "texts" in [row["kind"] for row in history]
+
+
 def test_a_loss_that_is_no_number_stops_with_the_way_out(tmp_path: Path) -> None:
     world = toy()
     bad = world.pairs._replace(weight=np.full(800, np.inf, np.float32))
@@ -177,6 +188,7 @@ def test_the_export_is_torch_and_the_manifest_tells_all() -> None:
     assert manifest["export_check"]["max_difference"] < 1e-5
     assert set(manifest["sha256"]) == {
         "encoder.onnx",
+        "mean.npy",
         "tokenizer.json",
         "user_tower.npz",
         "weights.safetensors",

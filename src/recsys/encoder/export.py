@@ -113,7 +113,7 @@ def _compare(model: nn.Module, path: Path, inputs: Tensor, mask: Tensor) -> dict
     if difference > MOST_DIFFERENCE or (cosine < LEAST_COSINE and not short):
         raise BundleError(
             f"the exported graph {path.name}",
-            expected=f"torch's own vectors (cosine {LEAST_COSINE} at least, difference {MOST_DIFFERENCE} at most)",
+            expected=f"torch's own vectors (cosine >= {LEAST_COSINE}, difference <= {MOST_DIFFERENCE})",
             found=f"cosine {cosine:.5f}, difference {difference:.2g}",
             do="Set encoder.export=vectors, or use another encoder.",
         )

@@ -107,7 +107,7 @@ class EncoderModule(pl.LightningModule):
             masked = torch.zeros(len(batch.target), n + 1, dtype=torch.bool, device=encoded.device)
             masked = masked.scatter_(1, batch.slots, True)[:, :n]
         scale = self.user.scale()
-        total = encoded.new_zeros(())
+        total: Tensor = encoded.new_zeros(())
         for h, (weight, share) in enumerate(
             zip((batch.weight, batch.bought), (1.0, self.config.purchase_loss), strict=True)
         ):
@@ -167,7 +167,10 @@ class EncoderModule(pl.LightningModule):
             self.refresh()
         loss = float(np.mean(self._losses)) if self._losses else float("nan")
         self._close_epoch(self.current_epoch, kind, loss)
-        if self.settings.patience and self._worse >= self.settings.patience:
+        worse = self._worse
+        if "texts" in self.kinds:  # warm-up may lose against the start: it must not end what it prepares
+            worse = min(worse, self.kinds[: self.current_epoch + 1].count("texts"))
+        if self.settings.patience and worse >= self.settings.patience:
             self.trainer.should_stop = True
 
     def _close_epoch(self, epoch: int, kind: str, loss: float) -> None:

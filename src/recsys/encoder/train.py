@@ -135,7 +135,8 @@ def train_encoder(
     trainer : TrainerConfig
     out_folder : Path
         Gets ``encoder.onnx``, ``tokenizer.json``, ``user_tower.npz``, ``mean.npy`` (what vectors are
-        centred on), ``weights.safetensors`` and ``manifest.json``; with the engine "vectors" ``raw.npy`` and ``tuned.npy`` instead of the graph.
+        centred on), ``weights.safetensors`` and ``manifest.json``; with the engine
+        "vectors" ``raw.npy`` and ``tuned.npy`` instead of the graph.
     clock : bool
         Whether the log's times are real; without a clock the gaps between events are not read.
     known_items : int array

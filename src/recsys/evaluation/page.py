@@ -31,7 +31,7 @@ border-radius:10px;background:var(--card);border-left:6px solid var(--flat)}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);
 vertical-align:top;white-space:nowrap}
-th{color:var(--soft);font-weight:600;border-bottom-width:2px}
+th{color:var(--soft);font-weight:600;border-bottom-width:2px;white-space:normal}
 th:first-child,td:first-child{text-align:left;padding-left:0}
 td.words,th.words{text-align:left;white-space:normal;min-width:9em}
 tr.ours td{font-weight:600;background:var(--card)}

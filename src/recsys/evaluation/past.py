@@ -57,4 +57,5 @@ def had_before(log: EventLog, users: Array, items: Array, visible: Array) -> Arr
     if not len(distinct):
         return np.zeros(len(wanted), np.bool_)
     place = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
-    return (distinct[place] == wanted) & (at[first[place]] < visible) & (users >= 0)
+    had: Array = (distinct[place] == wanted) & (at[first[place]] < visible) & (users >= 0)
+    return had

@@ -9,7 +9,7 @@ from recsys.core.log import ItemTable
 from recsys.state.family import Column, Feature, StateConfig
 from recsys.state.store import State
 
-__all__ = ["Column", "Feature", "StateConfig", "catalogue", "feature_table", "feature_markdown"]
+__all__ = ["Column", "Feature", "StateConfig", "catalogue", "feature_markdown", "feature_table"]
 
 
 def catalogue(config: StateConfig, clock: bool = True) -> tuple[Column, ...]:

@@ -21,7 +21,7 @@ with warnings.catch_warnings():  # mlflow warns of its own type hints when it is
     import mlflow
     import mlflow.pyfunc
     from mlflow.models.signature import ModelSignature
-    from mlflow.pyfunc import PythonModel
+    from mlflow.pyfunc.model import PythonModel
     from mlflow.types.schema import Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 BUNDLE = "bundle"
@@ -55,7 +55,7 @@ def signature() -> ModelSignature:
     )
 
 
-class RecsysModel(PythonModel):  # type: ignore[misc]
+class RecsysModel(PythonModel):
     """Ranks ``item_ids`` for ``user_id`` where they are given, else recommends from the catalogue."""
 
     def load_context(self, context: Any) -> None:

@@ -1,6 +1,6 @@
 """The demo shop's true preference: factors, and a function of (user, item, time). No model reads it.
 
-    utility(u, i, t) = tastes[u] . attributes[i] + cos(w (t - peak of the item's use))
+    utility(u, i, t) = tastes[u] . attributes[i] + .7 cos(w (t - peak of the item's use))
     P(click | examined) = s(utility - THRESHOLDS[0]),             s(x) = 1 / (1 + exp(-x))
     P(cart | click)     = AT_MOST[1] s(utility - THRESHOLDS[1])
     P(purchase | cart)  = AT_MOST[2] s(utility - THRESHOLDS[2])
