@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from recsys.candidates.merge import Pool
@@ -16,11 +15,10 @@ from recsys.data.requests import request_arrays
 from recsys.interest.score import query_vectors
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
+from recsys.pipelines.rows import shown_pool
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.state.family import StateConfig
-
-LOGGED = "logged"
 
 
 @dataclass(frozen=True)
@@ -37,20 +35,11 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     data = load(inputs["prepare"])
     rows = {}
     for name, variant in config.variants.items():
-        pool = logged_pool(data) if data.meta["rows"] == LOGGED else _retrieved(inputs, config, data, variant)
+        logged = data.meta["rows"] == "logged"
+        pool = shown_pool(data) if logged else _retrieved(inputs, config, data, variant)
         pool.frame().write_parquet(out / f"{name}.parquet")
         rows[name] = len(pool.items)
     return Facts(rows=rows)
-
-
-def logged_pool(data: Prepared) -> Pool:
-    """The lists that were shown, in their order, as a pool of one source."""
-    shown = data.truth.filter(pl.col(c.SHOWN)) if c.SHOWN in data.truth.columns else data.truth
-    offsets = np.searchsorted(shown[c.REQUEST].to_numpy(), np.arange(len(data.requests) + 1)).astype(np.int64)
-    n = len(shown)
-    place = np.arange(n) - np.repeat(offsets[:-1], np.diff(offsets)) + 1
-    ranks = place.astype(np.int16)[:, None]
-    return Pool((LOGGED,), offsets, shown[c.ITEM].to_numpy(), ranks, np.full((n, 1), np.nan, np.float32))
 
 
 def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, variant: Variant) -> Pool:

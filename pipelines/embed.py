@@ -26,7 +26,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     else:
         texts = load(inputs["prepare"]).items[c.TEXT].to_list()
         tower = TextTower.load(encoder, config.threads)
-        vectors = embed(texts, tower, out.parent.parent / "vector-cache")
+        vectors = embed(texts, tower, out.parent.parent / "vector-cache", encoder / "known")
     save_vectors(vectors, out)
     return Facts(rows={"items": len(vectors.raw)}, notes={"dims": int(vectors.raw.shape[1])})
 

@@ -1,4 +1,4 @@
-"""Stage features: behaviour features of the rows as of their requests, and the interest columns beside them."""
+"""Stage features: behaviour features of the rows as of their requests, and interest columns beside them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.score import INTEREST_COLUMNS, score_rows
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
+from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.state.family import StateConfig
@@ -35,12 +36,6 @@ class Config:
     features: StateConfig
     variants: Mapping[str, Variant]
     threads: int = 2
-
-
-def row_block(rows: pl.DataFrame, n_requests: int) -> RowBlock:
-    """The rows table as kernels take it."""
-    offsets = np.searchsorted(rows[c.REQUEST].to_numpy(), np.arange(n_requests + 1)).astype(np.int64)
-    return RowBlock(offsets, rows[c.ITEM].to_numpy())
 
 
 def attribute_block(
@@ -74,21 +69,21 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     vectors = load_vectors(inputs["embed"])
     state = State.new(config.features, clock, len(data.users), data.item_table, views=False)
     of_items, of_users = item_attributes(data.items), user_attributes(data.users)
-    for name, variant in config.variants.items():
-        rows = row_block(
-            pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM]),
-            len(data.requests),
-        )
+    for variant_name, variant in config.variants.items():
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
-        blocks = [
-            assemble(state, data.log, data.item_table, requests, cuts, rows, threads=config.threads),
-            attribute_block(of_items, of_users, requests.user, rows),
-            context_block(data.requests, rows),
-        ]
-        _write(blocks, out / f"{name}.{FEATURES}.parquet")
         entrance = heads(data.log, requests.user, cuts["user"])
-        scores = score_rows(tower, vectors.tuned, vectors.raw, data.log, entrance, rows)
-        _write([(INTEREST_COLUMNS, scores)], out / f"{name}.{SCORES}.parquet")
+        for kind in kinds(data):
+            name = rows_name(variant_name, kind)
+            table = pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM])
+            rows = row_block(table, len(data.requests))
+            blocks = [
+                assemble(state, data.log, data.item_table, requests, cuts, rows, threads=config.threads),
+                attribute_block(of_items, of_users, requests.user, rows),
+                context_block(data.requests, rows),
+            ]
+            _write(blocks, out / f"{name}.{FEATURES}.parquet")
+            scores = score_rows(tower, vectors.tuned, vectors.raw, data.log, entrance, rows)
+            _write([(INTEREST_COLUMNS, scores)], out / f"{name}.{SCORES}.parquet")
     return Facts(notes={"columns": len(state.names) + len(of_items.names) + len(of_users.names)})
 
 

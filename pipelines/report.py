@@ -62,7 +62,12 @@ def write_report(
 
 def in_words(variant: Variant) -> str:
     """A variant in a sentence."""
-    words = f"the reranker learned on {' and '.join(variant.train)}"
+    lists = {
+        "retrieved": "retrieved rows",
+        "logged": "lists that were shown",
+        "both": "retrieved rows and shown lists",
+    }
+    words = f"the reranker learned on {' and '.join(variant.train)} ({lists[variant.learn]})"
     words += "; state " + ("to the second" if variant.snapshot == "request" else "as of the last midnight")
     if variant.lag_hours:
         words += f", {variant.lag_hours:g} hours late"

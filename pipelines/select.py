@@ -11,6 +11,7 @@ from recsys.candidates.merge import Pool, pool_of_frame
 from recsys.candidates.recall import recall_table
 from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
+from recsys.pipelines.rows import LOGGED, kinds, rows_name, shown_pool
 from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig, select
 
@@ -26,7 +27,7 @@ class Config:
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
-    """One rows table a variant; logged lists are kept whole."""
+    """One rows table a variant, and the logged lists beside retrieved rows; logged lists are kept whole."""
     data = load(inputs["prepare"])
     logged = data.meta["rows"] == "logged"
     tables = []
@@ -34,7 +35,9 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         frame = pl.read_parquet(inputs["candidates"] / f"{name}.parquet")
         pool = pool_of_frame(frame, data.requests[c.REQUEST].to_numpy())
         rows = pool if logged else pool.take(select(pool.offsets, pool.ranks, pool.sources, config.select))
-        rows.frame().write_parquet(out / f"{name}.parquet")
+        rows.frame().write_parquet(out / f"{rows_name(name)}.parquet")
+        if LOGGED in kinds(data):
+            shown_pool(data).frame().write_parquet(out / f"{rows_name(name, LOGGED)}.parquet")
         if not logged:
             tables.append(_recall(name, pool, rows, data))
     artifacts: tuple[str, ...] = ()
@@ -66,4 +69,8 @@ def _of(pool: Pool, here: np.ndarray) -> Pool:  # type: ignore[type-arg]
     return Pool(pool.sources, offsets, pool.items[rows], pool.ranks[rows], pool.scores[rows])
 
 
-STAGE = Stage("select", work, ("recsys.candidates", "recsys.ranking.first_stage", "recsys.pipelines.select"))
+STAGE = Stage(
+    "select",
+    work,
+    ("recsys.candidates", "recsys.ranking.first_stage", "recsys.pipelines.select", "recsys.pipelines.rows"),
+)

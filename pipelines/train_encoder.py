@@ -13,6 +13,7 @@ from recsys.core.as_of import before
 from recsys.data.pairs import PairsConfig, make_pairs
 from recsys.data.prepare import load
 from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.interest.vectors import index_vectors
 from recsys.pipelines.runner import Facts, Stage
 
 TRAINING = "training.parquet"
@@ -46,6 +47,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         known_items=seen[seen >= 0],
         window={"name": "fit", "end": rank},
     )
+    index_vectors(data.items[c.TEXT].to_list(), out)
     training = _long(result.history)
     training.write_parquet(out / TRAINING)
     metrics = tuple((f"encoder/{name}", value, step) for step, name, value in training.iter_rows())

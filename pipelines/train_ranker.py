@@ -13,9 +13,10 @@ from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
+from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
-from recsys.ranking.frame import RankFrame, side_by_side
+from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.reranker import Reranker, RerankerConfig, train
 
 Array = NDArray[Any]
@@ -77,45 +78,55 @@ def rows_of(model: str, rows: Rows) -> Rows:
 
 
 def load_rows(inputs: Mapping[str, Path], name: str, data: Prepared) -> Rows:
-    """A variant's rows with features, scores and labels side by side."""
+    """Rows with features, scores and labels side by side; ``name`` as in `rows.rows_name`."""
     table = pl.read_parquet(inputs["select"] / f"{name}.parquet")
     features = pl.read_parquet(inputs["features"] / f"{name}.{FEATURES}.parquet")
     scores = pl.read_parquet(inputs["features"] / f"{name}.{SCORES}.parquet")
     labelled = table.select(c.REQUEST, c.ITEM).join(
-        data.truth.select(c.REQUEST, c.ITEM, c.LABEL, *(n for n in (c.POSITION,) if n in data.truth.columns)),
+        data.truth.select(c.REQUEST, c.ITEM, c.LABEL, c.POSITION),
         on=[c.REQUEST, c.ITEM],
         how="left",
         maintain_order="left",
     )
-    offsets = np.searchsorted(table[c.REQUEST].to_numpy(), np.arange(len(data.requests) + 1)).astype(np.int64)
-    positions = None
-    if (
-        data.meta["rows"] == "logged"
-        and c.POSITION in labelled.columns
-        and labelled[c.POSITION].null_count() == 0
-    ):
-        positions = labelled[c.POSITION].cast(pl.Int16).to_numpy()
-    blocks = [
-        (frame.columns, frame.to_numpy().astype(np.float32, copy=False)) for frame in (features, scores)
-    ]
-    frame = side_by_side(blocks, offsets, labelled[c.LABEL].fill_null(0).cast(pl.UInt8).to_numpy(), positions)
+    labels = labelled[c.LABEL].fill_null(0).cast(pl.UInt8).to_numpy()
+    placed = labelled[c.POSITION].null_count() == 0
+    positions = labelled[c.POSITION].cast(pl.Int16).to_numpy() if placed else None
+    blocks = [(tuple(frame.columns), frame.to_numpy().astype(np.float32)) for frame in (features, scores)]
+    frame = side_by_side(blocks, row_block(table, len(data.requests)).offsets, labels, positions)
     sources = [n.removeprefix("rank_") for n in table.columns if n.startswith("rank_")]
     offered = {s: table[f"rank_{s}"].is_not_null().to_numpy() for s in sources}
     return Rows(frame, table[c.ITEM].to_numpy(), offered)
 
 
-def fit(frame: RankFrame, window: Array, fold: Array, variant: Variant, config: RerankerConfig) -> Reranker:
+@dataclass(frozen=True)
+class Lists:
+    """Lists that may teach: frames of the same columns, each over all requests."""
+
+    frames: tuple[RankFrame, ...]
+
+    def where(self, keep: Array) -> RankFrame:
+        """The lists of some requests (bool, shape (requests,)), of every kind."""
+        return concat([frame.select_requests(keep) for frame in self.frames])
+
+
+def lists_of(model: str, rows: Mapping[str, Rows], learn: str) -> Lists:
+    """What a reranker learns from, with its own columns and its own rows."""
+    wanted = [kind for kind in rows if learn in (kind, "both")] or list(rows)
+    frames = [rows_of(model, rows[kind]).frame for kind in wanted]
+    return Lists(tuple(frame.select_columns(columns_of(model, frame.columns)) for frame in frames))
+
+
+def fit(lists: Lists, window: Array, fold: Array, variant: Variant, config: RerankerConfig) -> Reranker:
     """Train on the variant's windows; the number of trees comes from *valid*, or from a fold of users."""
     teach = np.isin(window, variant.train)
-    learn = frame.select_requests(teach)
     if variant.stop == "valid":
-        return train(learn, frame.select_requests(window == "valid"), config)
-    held = fold[teach] == 0
-    probe = train(learn.select_requests(~held), learn.select_requests(held), config)
-    return train(learn, None, config, num_iterations=probe.best_iteration)
+        return train(lists.where(teach), lists.where(window == "valid"), config)
+    held = fold == 0
+    probe = train(lists.where(teach & ~held), lists.where(teach & held), config)
+    return train(lists.where(teach), None, config, num_iterations=probe.best_iteration)
 
 
-def categorical(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) -> RerankerConfig:
+def applied(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) -> RerankerConfig:
     """The config with what applies to these columns: categorical ones, and monotone directions."""
     monotone = {name: sign for name, sign in config.monotone.items() if name in names}
     return replace(config, monotone=monotone, categorical=tuple(name for name in words if name in names))
@@ -130,14 +141,12 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     metrics: list[tuple[str, float, int]] = []
     saw = {}
     for name, variant in config.variants.items():
-        rows = load_rows(inputs, name, data)
+        rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
         for model in RERANKERS:
-            own = rows_of(model, rows)
-            columns = columns_of(model, own.frame.columns)
-            frame = own.frame.select_columns(columns)
+            lists = lists_of(model, rows, variant.learn)
             for seed in config.seeds:
-                settings = categorical(columns, replace(config.ranker, seed=seed), words)
-                reranker = fit(frame, window, fold, variant, settings)
+                settings = applied(lists.frames[0].columns, replace(config.ranker, seed=seed), words)
+                reranker = fit(lists, window, fold, variant, settings)
                 reranker.save(out / name / model / str(seed))
                 metrics.append((f"{name}/{model}/trees", float(reranker.best_iteration), seed))
         saw[f"reranker {name}"] = "+".join(variant.train)
@@ -145,4 +154,6 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     return Facts(saw=saw, metrics=tuple(metrics))
 
 
-STAGE = Stage("train-ranker", work, ("recsys.ranking", "recsys.pipelines.train_ranker"))
+STAGE = Stage(
+    "train-ranker", work, ("recsys.ranking", "recsys.pipelines.train_ranker", "recsys.pipelines.rows")
+)

@@ -25,6 +25,9 @@ class Variant:
     ----------
     train : tuple of str
         Windows whose requests teach the reranker.
+    learn : {"retrieved", "logged", "both"}
+        The lists that teach it: the rows that candidates gave, the lists that were shown (clicks there
+        say what was preferred, not what was shown), or both. Where there is one kind only, that one.
     stop : {"valid", "folds"}
         What chooses the number of trees: the requests of *valid*, or a fold of the users of ``train``
         (after which all of ``train`` is learned with that many trees).
@@ -38,6 +41,7 @@ class Variant:
     """
 
     train: tuple[str, ...] = ("rank",)
+    learn: Literal["retrieved", "logged", "both"] = "retrieved"
     stop: Literal["valid", "folds"] = "valid"
     freeze: Mapping[str, str] = field(default_factory=dict)
     snapshot: Literal["request", "daily"] = "request"

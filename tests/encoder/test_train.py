@@ -189,6 +189,8 @@ def test_the_export_is_torch_and_the_manifest_tells_all() -> None:
     assert set(manifest["sha256"]) == {
         "encoder.onnx",
         "mean.npy",
+        "raw.npy",
+        "tuned.npy",
         "tokenizer.json",
         "user_tower.npz",
         "weights.safetensors",

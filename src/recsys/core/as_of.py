@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, ItemTable, RequestArrays, heads
 
 Array = NDArray[Any]
@@ -44,6 +45,15 @@ class Policy:
     snapshot: Snapshot = "request"
     shared_snapshot: Snapshot | None = None
     freeze_us: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.lag_us < 0:
+            raise ConfigError(
+                "lag", expected="0 or more", found=str(self.lag_us), do="State cannot be early."
+            )
+        for name in (self.snapshot, self.shared_snapshot or "request"):
+            if name not in ("request", "daily"):
+                raise ConfigError("snapshot", expected="request or daily", found=repr(name), do="Correct it.")
 
 
 def _count(log: EventLog, times: Array) -> Array:

@@ -60,6 +60,17 @@ class RowBlock(NamedTuple):
     items: Array  # int32, shape (rows,)
 
 
+class PairArrays(NamedTuple):
+    """What teaches the encoder, one row a target, in log order; shape (pairs,)."""
+
+    user: Array  # int32 code
+    item: Array  # int32 code of the target
+    kind: Array  # int8, the strongest event type of the pair
+    weight: Array  # float32
+    position: Array  # int64, log position of the target
+    head: Array  # int64, log position where its history begins (`follow` from here), -1 for none
+
+
 class View(NamedTuple):
     """What one request, or the update of one event, knows of its user: the last events, newest first."""
 
@@ -97,7 +108,9 @@ def follow(log: EventLog, head: int, limit: int, items: Array, kinds: Array, tim
 
 
 @kernel
-def _heads(log: EventLog, interaction: Array, order: Array, users: Array, visible: Array, n_users: int) -> Array:
+def _heads(
+    log: EventLog, interaction: Array, order: Array, users: Array, visible: Array, n_users: int
+) -> Array:
     latest = np.full(n_users, -1, np.int64)
     out = np.full(users.shape[0], -1, np.int64)
     done = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,9 @@ from numpy.typing import NDArray
 from recsys.core.as_of import before, pair_heads
 from recsys.core.columns import EVENT_TYPES, INTERACTIONS, RATING
 from recsys.core.errors import ConfigError
-from recsys.core.log import EventLog, prefix
+from recsys.core.log import EventLog, PairArrays, prefix
 
 Array = NDArray[Any]
-
-
-class PairArrays(NamedTuple):
-    """One row a training pair, in log order; shape (pairs,)."""
-
-    user: Array  # int32
-    item: Array  # int32, the target
-    kind: Array  # int8, the strongest event type of the pair
-    weight: Array  # float32
-    position: Array  # int64, log position of the pair's first event
-    head: Array  # int64, log position where its history begins (`follow` from here), -1 for none
 
 
 @dataclass(frozen=True)

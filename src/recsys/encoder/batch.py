@@ -9,22 +9,11 @@ from torch import Tensor
 from recsys.core.columns import CART, PURCHASE, RATING
 from recsys.core.gaps import gap_bucket, gap_edges
 from recsys.core.jit import kernel
-from recsys.core.log import EventLog, follow
+from recsys.core.log import EventLog, PairArrays, follow
 
 Array = NDArray[Any]
 
 PURCHASE_KINDS = (CART, PURCHASE, RATING)  # targets of the purchase head
-
-
-class PairArrays(NamedTuple):
-    """Targets to learn; all arrays have shape (pairs,)."""
-
-    user: Array  # int32 code
-    item: Array  # int32 code
-    kind: Array  # int8, index into EVENT_TYPES
-    weight: Array  # float32
-    position: Array  # int64, log position of the target
-    head: Array  # int64, log position of the user's last interaction visible before it, -1 none
 
 
 class Histories(NamedTuple):

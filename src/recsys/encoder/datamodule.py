@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
-from recsys.encoder.batch import Histories, PairArrays, StepBatch, purchase_weight
+from recsys.core.log import PairArrays
+from recsys.encoder.batch import Histories, StepBatch, purchase_weight
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.lightning import pl
 from recsys.encoder.losses.sampled_softmax import inclusion_log_q

@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recsys.encoder.batch import Histories, PairArrays, purchase_weight
+from recsys.core.log import PairArrays
+from recsys.encoder.batch import Histories, purchase_weight
 
 Array = NDArray[Any]
 K = 10

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys.core.errors import DataError
-from recsys.core.log import EventLog
+from recsys.core.log import EventLog, PairArrays
 from recsys.core.seeding import seed_everything
 from recsys.encoder import checkpoint, export
-from recsys.encoder.batch import PairArrays, histories, select
+from recsys.encoder.batch import histories, select
 from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
 from recsys.encoder.datamodule import PairData, PairModule
 from recsys.encoder.holdout import Holdout, split_by_time
@@ -231,6 +231,9 @@ def _write(
     checkpoint.save_weights(module, folder)
     export.save_user_tower(module.user, folder / "user_tower.npz", config.read_history)
     np.save(folder / "mean.npy", module.head.mean.numpy(), allow_pickle=False)
+    with torch.no_grad():
+        np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)
+        np.save(folder / "tuned.npy", module.head(module.bank).numpy(), allow_pickle=False)
     if config.export == "onnx":
         try:
             path = folder / "encoder.onnx"
@@ -244,7 +247,4 @@ def _write(
                 "in the catalogue will read as without text.",
                 str(error).splitlines()[0] if str(error) else type(error).__name__,
             )
-    with torch.no_grad():
-        np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)
-        np.save(folder / "tuned.npy", module.head(module.bank).numpy(), allow_pickle=False)
     return "vectors", {}

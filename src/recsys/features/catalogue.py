@@ -13,7 +13,7 @@ __all__ = ["Column", "Feature", "StateConfig", "catalogue", "feature_markdown", 
 
 
 def catalogue(config: StateConfig, clock: bool = True) -> tuple[Column, ...]:
-    """The columns of a config in the order in which they are written; those that need a clock only with one."""
+    """The columns of a config in the order in which they are written; without a clock, fewer."""
     codes, prices, times = np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64)
     return State.new(config, clock, 0, ItemTable(codes, codes, prices, times, times), views=False).columns
 

@@ -77,8 +77,25 @@ def _find(keys: Array, wanted: Array) -> Array:
     return np.where(keys[place] == wanted, place, -1)
 
 
-def embed(texts: Sequence[str], tower: TextTower, cache_folder: Path | None = None) -> Vectors:
-    """Vectors of texts, each distinct text encoded once, and not again where the cache has it.
+def index_vectors(texts: Sequence[str], folder: Path) -> None:
+    """Make vectors that were saved in the order of ``texts`` findable by content: sorted, with their keys."""
+    keys, first = np.unique(text_keys(texts), return_index=True)
+    vectors = load_vectors(folder)
+    save_vectors(Vectors(vectors.raw[first], vectors.tuned[first]), folder / "known")
+    np.save(folder / "known" / "keys.npy", keys, allow_pickle=False)
+
+
+def _cached(folder: Path | None, dims: int) -> tuple[Array, Vectors]:
+    """Keys and vectors of a folder; empty where there is none."""
+    if folder is not None and (folder / "keys.npy").is_file():
+        return np.load(folder / "keys.npy", allow_pickle=False), load_vectors(folder)
+    return np.empty(0, KEY), Vectors(*(np.empty((0, dims), np.float32) for _ in range(2)))
+
+
+def embed(
+    texts: Sequence[str], tower: TextTower, cache_folder: Path | None = None, known: Path | None = None
+) -> Vectors:
+    """Vectors of texts, each distinct text encoded once, and not again where a cache has it.
 
     Parameters
     ----------
@@ -86,6 +103,8 @@ def embed(texts: Sequence[str], tower: TextTower, cache_folder: Path | None = No
     tower : TextTower
     cache_folder : Path, optional
         Holds one folder a model; replaced as a whole, so a killed run leaves the old one.
+    known : Path, optional
+        What `index_vectors` wrote while the tower was trained: taken where the cache holds nothing yet.
 
     Returns
     -------
@@ -93,10 +112,10 @@ def embed(texts: Sequence[str], tower: TextTower, cache_folder: Path | None = No
     """
     wanted = text_keys(texts)
     distinct, first, back = np.unique(wanted, return_index=True, return_inverse=True)
-    keys, old = np.empty(0, KEY), Vectors(*(np.empty((0, tower.dims), np.float32) for _ in range(2)))
     folder = None if cache_folder is None else cache_folder / tower.key
-    if folder is not None and (folder / "keys.npy").is_file():
-        keys, old = np.load(folder / "keys.npy", allow_pickle=False), load_vectors(folder)
+    keys, old = _cached(folder, tower.dims)
+    if not len(keys):
+        keys, old = _cached(known, tower.dims)
     place = _find(keys, distinct)
     new = np.flatnonzero(place < 0)
     fresh = Vectors(*tower.encode([texts[first[i]] for i in new]))

@@ -1,14 +1,15 @@
 """The contract of a family of state, and the rows of config that its columns come from.
 
-A family owns arrays under one key and four small compiled functions over them: ``update`` (what one
-event changes), ``read`` (what one request sees of each candidate), ``replay`` (the loop that interleaves
-both over a log) and a door for a single event. Families never read each other's arrays, and never
-decide what is visible: `core.as_of.cut` did that before.
+A family owns arrays under one key and a few small compiled functions over them: ``update`` (what a run of
+events changes, one after the other), ``read`` (what one request sees of each candidate), ``replay`` (the
+loop that interleaves both over a block of the log) and doors for a single event and a single request.
+Families never read each other's arrays, and never decide what is visible: `core.as_of.cut` did that.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ ALL = "all"  # the half-life of a count that never fades
 MINUTE_US = 60_000_000
 UNIT_US = {"m": MINUTE_US, "h": 60 * MINUTE_US, "d": 1440 * MINUTE_US}
 DAY_US = float(UNIT_US["d"])
+BLOCK = 1 << 14  # events that one compiled call goes over; tables grow and evict between blocks
 
 
 @dataclass(frozen=True)
@@ -129,19 +131,19 @@ class Sizes:
         return 1 if key == "global" else int(getattr(self, key))
 
 
-class Event(NamedTuple):
-    """One event as update kernels see it; codes are -1 where unknown, numbers NaN where missing."""
+class Events(NamedTuple):
+    """A run of events as update kernels see them, packed once for all families.
 
-    user: int
-    item: int
-    category: int
-    brand: int
-    kind: int
-    time: int
-    value: float
-    price: float  # the event's own price, else the catalogue's
-    request: int
-    position: int
+    Two plain arrays instead of the log's nine and the catalogue's five: counting the references of that
+    many arrays for each event took compiled code longer than its work.
+    """
+
+    ints: Array  # int64 (events, 8): the columns below; codes -1 where unknown
+    floats: Array  # float32 (events, 2): value, price; NaN where missing
+
+
+USER, ITEM, CATEGORY, BRAND, KIND, TIME, REQUEST, PLACE = range(8)  # columns of `Events.ints`
+VALUE, PRICE = range(2)  # columns of `Events.floats`; the event's own price, else the catalogue's
 
 
 class Reads(NamedTuple):
@@ -157,63 +159,121 @@ class Reads(NamedTuple):
     out: Array  # float32 (rows, columns of all families)
 
 
-class Family(Protocol):
-    """One instance holds one table: a kind of family under one key."""
+class Family(ABC):
+    """One instance holds one table: a kind of family under one key.
 
+    Attributes
+    ----------
+    version : int
+        Of the arrays and their meaning.
+    kinds : int
+        Mask of the event types that change anything; the others are passed over.
+    position : int
+        How many events it has been shown.
+    """
+
+    version: int
     name: str
     key: str
     columns: tuple[Column, ...]
-    position: int  # how many events it has seen
-    version: int  # of its arrays and their meaning
+    kinds: int
+    position: int
 
-    def replay(
-        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
-    ) -> None:
-        """Apply ``log[start:stop]``; write each request's rows, at its cut, into ``out`` from column ``col``."""
+    @abstractmethod
+    def step(self, block: "Block", reads: Reads, col: int, next_read: int, limit: int) -> int:
+        """Apply a block's events, and write the rows of requests whose cut is below ``limit``.
 
-    def observe(self, ints: Array, floats: Array) -> None:
-        """Apply one event, given as `event_arrays`."""
+        Requests are taken from ``next_read`` in the order of their cuts, each at its cut, and written into
+        ``reads.out`` from column ``col``. Returns the next request.
+        """
 
+    def replay(self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int) -> None:
+        """Apply ``log[start:stop]``; write each request's rows, at its cut, from column ``col``."""
+        play([(self, col, reads)], log, items, start, stop)
+
+    @abstractmethod
+    def observe(self, kind: int, ints: Array, floats: Array) -> None:
+        """Apply one event, given as the arrays of `Events`."""
+
+    @abstractmethod
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """Write what ``view`` sees of each candidate into ``out[:, col:]``."""
 
+    @abstractmethod
     def grow(self, sizes: Sizes) -> None:
         """Make room for more codes; nothing known changes."""
 
+    @abstractmethod
     def arrays(self) -> dict[str, Array]:
         """The state as canonical arrays: the same events give the same bytes."""
 
+    @abstractmethod
     def restore(self, arrays: Mapping[str, Array], position: int) -> None:
         """Take up arrays that `arrays` gave."""
 
+    @abstractmethod
     def scratch(self) -> "Family":
         """The same family for one user without a past, its averages kept: serves an explicit history."""
 
+    def keep_house(self) -> None:  # noqa: B027 (most families have nothing to do)
+        """Grow or evict; only when ``position`` is divisible by ``BLOCK``, so never inside a kernel."""
+
+
+class Block(NamedTuple):
+    """The part of a log that one compiled call goes over."""
+
+    events: Events  # log[start:stop], packed
+    log: EventLog
+    items: ItemTable
+    start: int
+    stop: int
+
+
+def play(
+    placed: Sequence[tuple[Family, int, Reads]], log: EventLog, items: ItemTable, start: int, stop: int
+) -> None:
+    """Lead families, each with its first column and its reads, over ``log[start:stop]`` block by block.
+
+    The families stand at one position. A block never crosses a multiple of ``BLOCK``, so that tables grow
+    and evict at the same places however the log is cut into calls.
+    """
+    at, done = start, [0] * len(placed)
+    while placed and at < stop:
+        end = min(at + BLOCK - placed[0][0].position % BLOCK, stop)
+        block = Block(pack(log, items, at, end), log, items, at, end)
+        for f, (family, col, reads) in enumerate(placed):
+            done[f] = family.step(block, reads, col, done[f], end)
+            family.position += end - at
+            if family.position % BLOCK == 0:
+                family.keep_house()
+        at = end
+    rest = Block(pack(log, items, at, at), log, items, at, at)
+    for f, (family, col, reads) in enumerate(placed):
+        family.step(rest, reads, col, done[f], at + 1)
+
 
 @kernel
-def event_at(log: EventLog, items: ItemTable, i: int) -> Event:
-    """Event ``i`` of the log. Widened by numpy: compiled ``float`` would leave float32 as it is."""
-    item = np.int64(log.item[i])
-    category, brand, price = np.int64(-1), np.int64(-1), np.float64(log.price[i])
-    if 0 <= item < items.category.shape[0]:
-        category, brand = np.int64(items.category[item]), np.int64(items.brand[item])
-        if np.isnan(price):
-            price = np.float64(items.price[item])
-    return Event(
-        np.int64(log.user[i]),
-        item,
-        category,
-        brand,
-        np.int64(log.kind[i]),
-        np.int64(log.time[i]),
-        np.float64(log.value[i]),
-        price,
-        np.int64(log.request[i]),
-        np.int64(log.position[i]),
-    )
+def pack(log: EventLog, items: ItemTable, start: int, stop: int) -> Events:
+    """Events ``start`` to ``stop`` of the log."""
+    ints, floats = np.empty((stop - start, 8), np.int64), np.empty((stop - start, 2), np.float32)
+    user, item, time, kind = log.user, log.item, log.time, log.kind
+    value, price, request, place = log.value, log.price, log.request, log.position
+    category, brand, list_price = items.category, items.brand, items.price
+    for i in range(start, stop):
+        row, code = i - start, item[i]
+        ints[row, USER], ints[row, ITEM], ints[row, KIND], ints[row, TIME] = user[i], code, kind[i], time[i]
+        ints[row, REQUEST], ints[row, PLACE] = request[i], place[i]
+        ints[row, CATEGORY], ints[row, BRAND] = -1, -1
+        floats[row, VALUE], floats[row, PRICE] = value[i], price[i]
+        if 0 <= code < category.shape[0]:
+            ints[row, CATEGORY], ints[row, BRAND] = category[code], brand[code]
+            if np.isnan(price[i]):
+                floats[row, PRICE] = list_price[code]
+    return Events(ints, floats)
 
 
-def event_arrays(
+def pack_one(
+    into: Events,
     items: ItemTable,
     user: int,
     item: int,
@@ -223,36 +283,27 @@ def event_arrays(
     price: float,
     request: int,
     position: int,
-) -> tuple[Array, Array]:
-    """One event for the doors of compiled code: flat arrays cost them a tenth of a named tuple."""
+) -> None:
+    """One event, as `pack` gives it, into arrays that are used again: an allocation costs a microsecond."""
     category = brand = -1
     if 0 <= item < len(items.category):
         category, brand = items.category[item], items.brand[item]
         if price != price:
             price = items.price[item]
-    ints = np.array((user, item, category, brand, kind, time, request, position), np.int64)
-    return ints, np.array((np.float32(value), np.float32(price)), np.float64)
+    ints, floats = into
+    ints[0] = user, item, category, brand, kind, time, request, position
+    floats[0] = value, price
+
+
+def new_events() -> Events:
+    """Room for one event."""
+    return Events(np.zeros((1, 8), np.int64), np.zeros((1, 2), np.float32))
 
 
 @kernel
-def event_of(ints: Array, floats: Array) -> Event:
-    """The event that `event_arrays` packed."""
-    return Event(
-        ints[0],
-        ints[1],
-        ints[2],
-        ints[3],
-        ints[4],
-        ints[5],
-        floats[0],
-        floats[1],
-        ints[6],
-        ints[7],
-    )
-
-
-@kernel
-def view_of(log: EventLog, reads: Reads, r: int, limit: int, items: Array, kinds: Array, times: Array) -> View:
+def view_of(
+    log: EventLog, reads: Reads, r: int, limit: int, items: Array, kinds: Array, times: Array
+) -> View:
     """What request ``r`` knows of its user, written into the buffers given."""
     n = follow(log, reads.head[r], limit, items, kinds, times)
     return View(int(reads.user[r]), int(reads.time[r]), n, items, kinds, times)
@@ -282,9 +333,14 @@ def no_reads(columns: int = 0) -> Reads:
 def half_life_us(text: str, clock: bool) -> float:
     """A half-life in microseconds; infinite for "all", and always where the data has no clock."""
     number, unit = text[:-1], text[-1:]
-    if text != ALL and (unit not in UNIT_US or not number.replace(".", "", 1).isdigit() or float(number) <= 0):
+    if text != ALL and (
+        unit not in UNIT_US or not number.replace(".", "", 1).isdigit() or float(number) <= 0
+    ):
         raise ConfigError(
-            "half_lives", expected='"all" or a number with m, h or d, such as "7d"', found=repr(text), do="Mend it."
+            "half_lives",
+            expected='"all" or a number with m, h or d, such as "7d"',
+            found=repr(text),
+            do="Mend it.",
         )
     return float(number) * UNIT_US[unit] if text != ALL and clock else np.inf
 
@@ -307,7 +363,10 @@ def type_mask(types: Sequence[str], default: Sequence[str] = ("click", "cart", "
     for name in types or default:
         if name not in EVENT_TYPES:
             raise ConfigError(
-                "an event type of a feature row", expected="one of " + ", ".join(EVENT_TYPES), found=repr(name), do="Mend it."
+                "an event type of a feature row",
+                expected="one of " + ", ".join(EVENT_TYPES),
+                found=repr(name),
+                do="Mend it.",
             )
         mask |= 1 << EVENT_TYPES.index(name)
     return mask

@@ -9,7 +9,7 @@ The last few items of each user stand here too: an update must know them whereve
 a family reads no other's arrays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,16 +18,34 @@ from numpy.typing import NDArray
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, EventLog, ItemTable, View
-from recsys.state.family import Column, Event, Feature, Reads, Sizes, StateConfig, event_at, event_of
-from recsys.state.family import base_name, type_mask, type_words, view_of
+from recsys.state.family import (
+    ITEM,
+    KIND,
+    USER,
+    Block,
+    Column,
+    Events,
+    Family,
+    Feature,
+    Reads,
+    Sizes,
+    StateConfig,
+    base_name,
+    type_mask,
+    type_words,
+    view_of,
+)
 
 Array = NDArray[Any]
-VERSION = 1
 
 LAST, RECENT, SHARE, SURPRISE = range(4)
 STATS = {  # how, unit, meaning
     "last": (LAST, "links", "how often the item followed the user's last item ({types})"),
-    "recent": (RECENT, "links", "how often the item followed the user's last {depth} items, the newer the more"),
+    "recent": (
+        RECENT,
+        "links",
+        "how often the item followed the user's last {depth} items, the newer the more",
+    ),
     "share": (SHARE, "share", "share of what followed the user's last {depth} items that was this item"),
     "surprise": (SURPRISE, "share", "the same share over the root of how often the item follows any"),
 }
@@ -54,53 +72,81 @@ class NeighbourParams(NamedTuple):
 
 
 @kernel
-def _link(state: NeighbourState, source: int, target: int, weight: float) -> None:
-    """Add weight to ``target`` in the list of ``source``."""
-    state.total[source, 0] += weight
-    state.total[target, 1] += weight
-    used = state.used[source]
-    for j in range(used):
-        if state.ids[source, j] == target:
-            state.weight[source, j] += np.float32(weight)
-            return
-    if used < state.ids.shape[1]:
-        state.ids[source, used] = target
-        state.weight[source, used] = np.float32(weight)
-        state.used[source] += 1
-        return
-    lightest = 0
-    for j in range(1, used):
-        if state.weight[source, j] < state.weight[source, lightest]:
-            lightest = j
-    state.ids[source, lightest] = target
-    state.error[source, lightest] = state.weight[source, lightest]
-    state.weight[source, lightest] += np.float32(weight)
+def _place(ids: Array, source: int, target: int) -> int:
+    """Where ``target`` stands in a list, -1 if nowhere; without an early exit, so that it is vectorised."""
+    found = np.int32(-1)
+    for j in range(ids.shape[1]):
+        here = np.int32(j) if ids[source, j] == target else np.int32(-1)
+        found = max(found, here)
+    return int(found)
 
 
 @kernel
-def update(state: NeighbourState, params: NeighbourParams, event: Event) -> None:
-    """Link the user's last items to the event's, then remember it as the last."""
-    user, item = event.user, event.item
-    if not params.kinds >> event.kind & 1 or user < 0 or user >= state.past.shape[0]:
-        return
-    if item < 0 or item >= state.used.shape[0]:
-        return
-    weight = 1.0
-    for lag in range(state.past.shape[1]):
-        source = state.past[user, lag]
-        if source < 0:
-            break
-        new = source != item
-        for newer in range(lag):
-            new = new and state.past[user, newer] != source
-        if new:
-            _link(state, source, item, weight)
-            if params.both:
-                _link(state, item, source, weight)
-        weight *= params.decay
-    for lag in range(state.past.shape[1] - 1, 0, -1):
-        state.past[user, lag] = state.past[user, lag - 1]
-    state.past[user, 0] = item
+def _lightest(bits: Array, source: int) -> int:
+    """First place of the least weight: floats from 0 are ordered as their bits, and integers vectorise."""
+    least = bits[source, 0]
+    for j in range(bits.shape[1]):
+        least = min(least, bits[source, j])
+    place = 0
+    while bits[source, place] != least:
+        place += 1
+    return place
+
+
+@kernel
+def _link(
+    ids: Array,
+    weights: Array,
+    error: Array,
+    used: Array,
+    total: Array,
+    source: int,
+    target: int,
+    weight: float,
+) -> None:
+    """Add weight to ``target`` in the list of ``source``."""
+    total[source, 0] += weight
+    total[target, 1] += weight
+    place = _place(ids, source, np.int32(target))
+    if place < 0 and used[source] < ids.shape[1]:
+        place = used[source]
+        ids[source, place] = target
+        used[source] += 1
+    elif place < 0:
+        place = _lightest(weights.view(np.int32), source)
+        ids[source, place] = target
+        error[source, place] = weights[source, place]
+    weights[source, place] += np.float32(weight)
+
+
+@kernel
+def update(state: NeighbourState, params: NeighbourParams, events: Events, start: int, stop: int) -> None:
+    """Link the user's last items to each event's, then remember it as the last."""
+    ids, weights, error, used = state.ids, state.weight, state.error, state.used
+    total, past, ints = state.total, state.past, events.ints
+    depth = past.shape[1]
+    for i in range(start, stop):
+        user, item = ints[i, USER], ints[i, ITEM]
+        if not params.kinds >> ints[i, KIND] & 1 or user < 0 or user >= past.shape[0]:
+            continue
+        if item < 0 or item >= used.shape[0]:
+            continue
+        weight = 1.0
+        for lag in range(depth):
+            source = past[user, lag]
+            if source < 0:
+                break
+            new = source != item
+            for newer in range(lag):
+                new = new and past[user, newer] != source
+            if new:
+                _link(ids, weights, error, used, total, source, item, weight)
+                if params.both:
+                    _link(ids, weights, error, used, total, item, source, weight)
+            weight *= params.decay
+        for lag in range(depth - 1, 0, -1):
+            past[user, lag] = past[user, lag - 1]
+        past[user, 0] = item
 
 
 @kernel
@@ -110,21 +156,22 @@ def gather(state: NeighbourState, params: NeighbourParams, view: View, scores: A
     ``table`` maps a hash place to a row of ``scores`` (-1 free); a row of ``scores`` is item, weight
     from the last item, from the last few with decay, and their share of what went out.
     """
-    mask = table.shape[0] - 1
+    ids, weights, error, used, total = state.ids, state.weight, state.error, state.used, state.total
+    past, kinds, mask = view.items, view.kinds, table.shape[0] - 1
     n, lags, weight = 0, 0, 1.0
     for j in range(view.n):
         if lags == state.past.shape[1]:
             break
-        source = view.items[j]
-        if not params.kinds >> view.kinds[j] & 1 or source < 0 or source >= state.used.shape[0]:
+        source = past[j]
+        if not params.kinds >> kinds[j] & 1 or source < 0 or source >= used.shape[0]:
             continue
         first = True
         for newer in range(j):
-            first = first and not (view.items[newer] == source and params.kinds >> view.kinds[newer] & 1)
+            first = first and not (past[newer] == source and params.kinds >> kinds[newer] & 1)
         if first:
-            for k in range(state.used[source]):
-                target = state.ids[source, k]
-                sure = np.float64(state.weight[source, k]) - np.float64(state.error[source, k])
+            for k in range(used[source]):
+                target = ids[source, k]
+                sure = np.float64(weights[source, k]) - np.float64(error[source, k])
                 place = (np.int64(target) * 40503) & mask
                 while table[place] >= 0 and scores[table[place], 0] != target:
                     place = (place + 1) & mask
@@ -137,7 +184,7 @@ def gather(state: NeighbourState, params: NeighbourParams, view: View, scores: A
                 if lags == 0:
                     scores[row, 1] += sure
                 scores[row, 2] += weight * sure
-                scores[row, 3] += weight * sure / state.total[source, 0]
+                scores[row, 3] += weight * sure / total[source, 0]
         weight *= params.decay
         lags += 1
     return n
@@ -168,23 +215,24 @@ def read(
     """Write one row of ``out`` for each candidate; no history and an unknown item read as NaN."""
     table[:] = -1
     n = gather(state, params, view, scores, table)
-    mask = table.shape[0] - 1
+    mask, op, total = table.shape[0] - 1, params.op, state.total
+    known_items = state.used.shape[0] if view.n > 0 else 0
     for i in range(candidates.shape[0]):
         item = candidates[i]
-        known = view.n > 0 and 0 <= item < state.used.shape[0]
+        known = 0 <= item < known_items
         row = -1
         if known and n > 0:
             place = (np.int64(item) * 40503) & mask
             while table[place] >= 0 and scores[table[place], 0] != item:
                 place = (place + 1) & mask
             row = table[place]
-        for c in range(params.op.shape[0]):
-            how = params.op[c, 0]
+        for c in range(op.shape[0]):
+            how = op[c, 0]
             result = 0.0 if known else np.nan
             if row >= 0:
                 result = scores[row, min(how, SHARE) + 1]
                 if how == SURPRISE:
-                    result /= np.sqrt(state.total[item, 1])
+                    result /= np.sqrt(total[item, 1])
             out[first + i, col + c] = result
 
 
@@ -192,27 +240,30 @@ def read(
 def replay(
     state: NeighbourState,
     params: NeighbourParams,
+    events: Events,
     log: EventLog,
     items: ItemTable,
-    reads: Reads,
-    col: int,
     start: int,
     stop: int,
-) -> None:
+    reads: Reads,
+    col: int,
+    next_read: int,
+    limit: int,
+) -> int:
     """The six lines."""
     past_items, past_kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
-    past_times = np.empty(HISTORY, np.int64)
+    past_times, done = np.empty(HISTORY, np.int64), start
     scores, table = new_scratch(state)
-    done = start
-    for r in reads.order:
-        for i in range(done, reads.cut[r]):
-            update(state, params, event_at(log, items, i))
+    while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
+        r = reads.order[next_read]
+        update(state, params, events, done - start, reads.cut[r] - start)
         done = max(done, reads.cut[r])
         a, b = reads.offsets[r], reads.offsets[r + 1]
         view = view_of(log, reads, r, HISTORY, past_items, past_kinds, past_times)
         read(state, params, view, reads.items[a:b], scores, table, reads.out, a, col)
-    for i in range(done, stop):
-        update(state, params, event_at(log, items, i))
+        next_read += 1
+    update(state, params, events, done - start, stop - start)
+    return next_read
 
 
 @kernel
@@ -232,7 +283,7 @@ def update_door(
 ) -> None:
     """`update` with flat arguments."""
     state = NeighbourState(ids, weight, error, used, total, past)
-    update(state, NeighbourParams(mask, decay, both, op), event_of(ints, floats))
+    update(state, NeighbourParams(mask, decay, both, op), Events(ints, floats), 0, 1)
 
 
 @kernel
@@ -271,19 +322,23 @@ def offer_door(state: NeighbourState, params: NeighbourParams, view: View) -> Ar
     return scores[: gather(state, params, view, scores, table)]
 
 
+_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
+_read: Callable[..., None] = read_door
+
+
 def _name(feature: Feature) -> str:
     """Rows of other event types than all interactions keep lists of their own."""
     return "neighbours_item" + "".join("_" + name for name in feature.types)
 
 
-class Neighbours:
+class Neighbours(Family):
     """Bounded lists of what followed each item.
 
     Statistics: ``last`` (weight from the user's last item), ``recent`` (from the last few, with decay),
     ``share`` (the same over all that went out), ``surprise`` (the share over the root of what comes in).
     """
 
-    version = VERSION
+    version = 1
 
     def __init__(
         self,
@@ -301,39 +356,47 @@ class Neighbours:
         for feature in features:
             if feature.stat not in STATS:
                 raise ConfigError(
-                    f"stat of {feature.name}", expected=", ".join(STATS), found=repr(feature.stat), do="Mend the row."
+                    f"stat of {feature.name}",
+                    expected=", ".join(STATS),
+                    found=repr(feature.stat),
+                    do="Mend the row.",
                 )
             how, unit, meaning = STATS[feature.stat]
             said = feature.meaning or meaning.format(types=type_words(mask), depth=config.past)
-            column = Column(base_name(feature, "pair"), said, unit, "neighbours", key, "pair", False, feature.direction)
+            column = Column(
+                base_name(feature, "pair"), said, unit, "neighbours", key, "pair", False, feature.direction
+            )
             if wanted is None or column.name in wanted:
                 kept.append((how, column))
         self.columns = tuple(column for _, column in kept)
         self.name, self.key, self.position = _name(features[0]), key, 0
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
         self._params = NeighbourParams(mask, config.lag_decay, int(config.both), op)
+        self._flat: tuple[Any, ...] = self._params
+        self.kinds = mask
         self._shape = (config.neighbours, config.past)
         self._adopt(_empty(sizes.item, sizes.user, *self._shape), sizes.item, sizes.user)
 
     def _adopt(self, full: NeighbourState, items: int, users: int) -> None:
         self._full, self._items, self._users = full, items, users
-        self._state = NeighbourState(*(array[:items] for array in full[:-1]), full.past[:users])
+        ids, weight, error, used, total, past = full
+        lists = (ids[:items], weight[:items], error[:items], used[:items], total[:items])
+        self._state = NeighbourState(*lists, past[:users])
 
-    def replay(
-        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
-    ) -> None:
-        """See `Family.replay`."""
-        replay(self._state, self._params, log, items, reads, col, start, stop)
-        self.position += stop - start
+    def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
+        """See `Family.step`."""
+        return replay(self._state, self._params, *block, reads, col, next_read, limit)
 
-    def observe(self, ints: Array, floats: Array) -> None:
+    def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
-        update_door(*self._state, *self._params, ints, floats)
+        if self.kinds >> kind & 1:
+            _update(*self._state, *self._flat, ints, floats)
         self.position += 1
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        read_door(*self._state, *self._params, *view, candidates, out, col)
+        placed: tuple[Any, ...] = (*self._flat, *view, candidates, out, col)
+        _read(*self._state, *placed)
 
     def offer(self, view: View, items: ItemTable, k: int) -> tuple[Array, Array]:
         """The ``k`` strongest neighbours of the user's last items that are not in the view, ties by code.
@@ -380,7 +443,7 @@ class Neighbours:
 
 def _empty(items: int, users: int, size: int, depth: int) -> NeighbourState:
     return NeighbourState(
-        np.zeros((items, size), np.int32),
+        np.full((items, size), -1, np.int32),
         np.zeros((items, size), np.float32),
         np.zeros((items, size), np.float32),
         np.zeros(items, np.int32),

@@ -4,7 +4,7 @@ Weighted Welford sums (West, CACM 1979). The event's own price wins over the cat
 weighs more than a look.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +14,24 @@ from recsys.core.columns import PURCHASE
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
-from recsys.state.family import Column, Event, Feature, Reads, Scope, Sizes, StateConfig, event_at, event_of
-from recsys.state.family import base_name, type_mask
+from recsys.state.family import (
+    KIND,
+    PRICE,
+    USER,
+    Block,
+    Column,
+    Events,
+    Family,
+    Feature,
+    Reads,
+    Scope,
+    Sizes,
+    StateConfig,
+    base_name,
+    type_mask,
+)
 
 Array = NDArray[Any]
-VERSION = 1
 
 LOG_PRICE, RATIO, Z, USUAL = range(4)
 STATS: dict[str, tuple[int, Scope, str, str]] = {  # how, scope, unit, meaning
@@ -45,15 +58,18 @@ class PriceParams(NamedTuple):
 
 
 @kernel
-def update(state: PriceState, params: PriceParams, event: Event) -> None:
-    """Move the user's mean towards the event's price."""
-    user = event.user
-    if 0 <= user < state.sums.shape[0] and params.kinds >> event.kind & 1 and event.price > 0.0:
-        weight = params.purchase if event.kind == PURCHASE else 1.0
-        gap = np.log(event.price) - state.sums[user, 1]
-        state.sums[user, 0] += weight
-        state.sums[user, 1] += gap * weight / state.sums[user, 0]
-        state.sums[user, 2] += weight * gap * (np.log(event.price) - state.sums[user, 1])
+def update(state: PriceState, params: PriceParams, events: Events, start: int, stop: int) -> None:
+    """Move the user's mean towards each event's price."""
+    sums, ints, floats = state.sums, events.ints, events.floats
+    for i in range(start, stop):
+        user, kind, price = ints[i, USER], ints[i, KIND], np.float64(floats[i, PRICE])
+        if params.kinds >> kind & 1 and 0 <= user < sums.shape[0] and price > 0.0:
+            weight = params.purchase if kind == PURCHASE else 1.0
+            log_price = np.log(price)
+            gap = log_price - sums[user, 1]
+            sums[user, 0] += weight
+            sums[user, 1] += gap * weight / sums[user, 0]
+            sums[user, 2] += weight * gap * (log_price - sums[user, 1])
 
 
 @kernel
@@ -68,22 +84,22 @@ def read(
     col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate, from row ``first``."""
-    user = view.user
+    user, sums, prices, op = view.user, state.sums, items.price, params.op
     weight, mean, squares = 0.0, np.nan, 0.0
-    if 0 <= user < state.sums.shape[0] and state.sums[user, 0] > 0.0:
-        weight, mean, squares = state.sums[user, 0], state.sums[user, 1], state.sums[user, 2]
-    spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
+    if 0 <= user < sums.shape[0] and sums[user, 0] > 0.0:
+        weight, mean, squares = sums[user, 0], sums[user, 1], sums[user, 2]
+    user_spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
     for i in range(candidates.shape[0]):
         item = candidates[i]
-        price = np.float64(items.price[item]) if 0 <= item < items.price.shape[0] else np.nan
+        price = np.float64(prices[item]) if 0 <= item < prices.shape[0] else np.nan
         log_price = np.log(price) if price > 0.0 else np.nan
-        for c in range(params.op.shape[0]):
-            how = params.op[c, 0]
+        for c in range(op.shape[0]):
+            how = op[c, 0]
             result = log_price
             if how == RATIO:
                 result = log_price - mean
             elif how == Z:
-                result = (log_price - mean) / spread
+                result = (log_price - mean) / user_spread
             elif how == USUAL:
                 result = mean
             out[first + i, col + c] = result
@@ -93,31 +109,34 @@ def read(
 def replay(
     state: PriceState,
     params: PriceParams,
+    events: Events,
     log: EventLog,
     items: ItemTable,
-    reads: Reads,
-    col: int,
     start: int,
     stop: int,
-) -> None:
+    reads: Reads,
+    col: int,
+    next_read: int,
+    limit: int,
+) -> int:
     """The six lines."""
-    kinds = log.kind[:0]
-    done = start
-    for r in reads.order:
-        for i in range(done, reads.cut[r]):
-            update(state, params, event_at(log, items, i))
+    done, kinds = start, log.kind[:0]
+    while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
+        r = reads.order[next_read]
+        update(state, params, events, done - start, reads.cut[r] - start)
         done = max(done, reads.cut[r])
         a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = View(int(reads.user[r]), int(reads.time[r]), 0, reads.items[:0], kinds, reads.time[:0])
+        view = View(reads.user[r], reads.time[r], 0, reads.items[:0], kinds, reads.time[:0])
         read(state, params, view, items, reads.items[a:b], reads.out, a, col)
-    for i in range(done, stop):
-        update(state, params, event_at(log, items, i))
+        next_read += 1
+    update(state, params, events, done - start, stop - start)
+    return next_read
 
 
 @kernel
 def update_door(sums: Array, mask: int, purchase: float, op: Array, ints: Array, floats: Array) -> None:
     """`update` with flat arguments."""
-    update(PriceState(sums), PriceParams(mask, purchase, op), event_of(ints, floats))
+    update(PriceState(sums), PriceParams(mask, purchase, op), Events(ints, floats), 0, 1)
 
 
 @kernel
@@ -128,29 +147,30 @@ def read_door(
     op: Array,
     user: int,
     time: int,
-    n: int,
     items: Array,
     kinds: Array,
     times: Array,
     category: Array,
     brand: Array,
     price: Array,
-    available_from: Array,
-    available_to: Array,
     candidates: Array,
     out: Array,
     col: int,
 ) -> None:
     """`read` with flat arguments."""
-    table_of = ItemTable(category, brand, price, available_from, available_to)
-    view = View(user, time, n, items, kinds, times)
-    read(PriceState(sums), PriceParams(mask, purchase, op), view, table_of, candidates, out, 0, col)
+    catalogue = ItemTable(category, brand, price, times, times)
+    view = View(user, time, 0, items, kinds, times)
+    read(PriceState(sums), PriceParams(mask, purchase, op), view, catalogue, candidates, out, 0, col)
 
 
-class Price:
+_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
+_read: Callable[..., None] = read_door
+
+
+class Price(Family):
     """What users pay. Statistics: ``log_price``, ``ratio``, ``z``, ``usual``."""
 
-    version = VERSION
+    version = 1
 
     def __init__(
         self,
@@ -167,37 +187,44 @@ class Price:
         for feature in features:
             if feature.stat not in STATS:
                 raise ConfigError(
-                    f"stat of {feature.name}", expected=", ".join(STATS), found=repr(feature.stat), do="Mend the row."
+                    f"stat of {feature.name}",
+                    expected=", ".join(STATS),
+                    found=repr(feature.stat),
+                    do="Mend the row.",
                 )
             how, scope, unit, meaning = STATS[feature.stat]
             said = feature.meaning or meaning
-            column = Column(base_name(feature, scope), said, unit, "price", key, scope, False, feature.direction)
+            column = Column(
+                base_name(feature, scope), said, unit, "price", key, scope, False, feature.direction
+            )
             if wanted is None or column.name in wanted:
                 kept.append((how, column))
         self.columns = tuple(column for _, column in kept)
         self.name, self.key, self.position = "price_user", key, 0
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
-        self._params = PriceParams(type_mask(()), config.purchase_weight, op)
+        self.kinds = type_mask(())
+        self._params = PriceParams(self.kinds, config.purchase_weight, op)
+        self._flat: tuple[Any, ...] = self._params
         self._adopt(np.zeros((sizes.user, 3)), sizes.user)
 
     def _adopt(self, full: Array, users: int) -> None:
         self._full, self._users, self._state = full, users, PriceState(full[:users])
 
-    def replay(
-        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
-    ) -> None:
-        """See `Family.replay`."""
-        replay(self._state, self._params, log, items, reads, col, start, stop)
-        self.position += stop - start
+    def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
+        """See `Family.step`."""
+        return replay(self._state, self._params, *block, reads, col, next_read, limit)
 
-    def observe(self, ints: Array, floats: Array) -> None:
+    def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
-        update_door(*self._state, *self._params, ints, floats)
+        if self.kinds >> kind & 1:
+            _update(*self._state, *self._flat, ints, floats)
         self.position += 1
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        read_door(*self._state, *self._params, *view, *items, candidates, out, col)
+        user, time, _, past, kinds, times = view
+        placed: tuple[Any, ...] = (user, time, past, kinds, times, *items[:3], candidates, out, col)
+        _read(*self._state, *self._flat, *placed)
 
     def grow(self, sizes: Sizes) -> None:
         """See `Family.grow`."""

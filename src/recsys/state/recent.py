@@ -4,7 +4,7 @@ Online the ring gives the `View` that `core.log.follow` gives offline; what is r
 alone, so that both say the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,12 +12,28 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
-from recsys.core.log import HISTORY, EventLog, ItemTable, View, interaction_mask
-from recsys.state.family import DAY_US, Column, Event, Feature, Reads, Scope, Sizes, StateConfig
-from recsys.state.family import base_name, event_at, event_of, view_of
+from recsys.core.log import HISTORY, EventLog, ItemTable, View
+from recsys.state.family import (
+    DAY_US,
+    ITEM,
+    KIND,
+    TIME,
+    USER,
+    Block,
+    Column,
+    Events,
+    Family,
+    Feature,
+    Reads,
+    Scope,
+    Sizes,
+    StateConfig,
+    base_name,
+    type_mask,
+    view_of,
+)
 
 Array = NDArray[Any]
-VERSION = 1
 HOUR_US = DAY_US / 24
 
 LENGTH, SEEN, STEPS, TIMES_SEEN, SAME_CATEGORY, SAME_BRAND, HOURS = range(7)
@@ -25,8 +41,18 @@ STATS: dict[str, tuple[int, Scope, str, str]] = {  # how, scope, unit, meaning
     "length": (LENGTH, "user", "events", f"interactions in the user's history, at most {HISTORY}"),
     "seen": (SEEN, "pair", "0 or 1", "whether the item is in the user's history"),
     "steps": (STEPS, "pair", "events", "interactions since the user's last one with the item"),
-    "times_seen": (TIMES_SEEN, "pair", "events", f"the user's interactions with the item in the last {HISTORY}"),
-    "same_category": (SAME_CATEGORY, "pair", "share", "share of the item's category in the user's last {depth}"),
+    "times_seen": (
+        TIMES_SEEN,
+        "pair",
+        "events",
+        f"the user's interactions with the item in the last {HISTORY}",
+    ),
+    "same_category": (
+        SAME_CATEGORY,
+        "pair",
+        "share",
+        "share of the item's category in the user's last {depth}",
+    ),
     "same_brand": (SAME_BRAND, "pair", "share", "share of the item's brand in the user's last {depth}"),
     "hours": (HOURS, "user", "hours", "hours since the user's last interaction"),
 }
@@ -39,34 +65,36 @@ class RecentState(NamedTuple):
     items: Array  # int32 (users, HISTORY)
     kinds: Array  # int8 (users, HISTORY)
     times: Array  # int64 (users, HISTORY)
-    count: Array  # int64 (users,): interactions so far
+    total: Array  # int64 (users,): interactions so far
 
 
 class RecentParams(NamedTuple):
     """What does not change."""
 
-    interaction: Array  # bool (128,)
+    kinds: int  # mask of the event types that enter a history
     op: Array  # int64 (columns, 2): how, depth
 
 
 @kernel
-def update(state: RecentState, params: RecentParams, event: Event) -> None:
-    """Write an interaction over the oldest one."""
-    user = event.user
-    if 0 <= user < state.count.shape[0] and params.interaction[event.kind]:
-        place = state.count[user] % HISTORY
-        state.items[user, place] = event.item
-        state.kinds[user, place] = event.kind
-        state.times[user, place] = event.time
-        state.count[user] += 1
+def update(state: RecentState, params: RecentParams, events: Events, start: int, stop: int) -> None:
+    """Write each interaction over its user's oldest one."""
+    items, kinds, times, count, ints = state.items, state.kinds, state.times, state.total, events.ints
+    for i in range(start, stop):
+        user = ints[i, USER]
+        if params.kinds >> ints[i, KIND] & 1 and 0 <= user < count.shape[0]:
+            place = count[user] % HISTORY
+            items[user, place] = ints[i, ITEM]
+            kinds[user, place] = ints[i, KIND]
+            times[user, place] = ints[i, TIME]
+            count[user] += 1
 
 
 @kernel
 def ring_view(state: RecentState, user: int, items: Array, kinds: Array, times: Array) -> int:
     """Fill the buffers with a user's last interactions, newest first; return how many."""
-    if user < 0 or user >= state.count.shape[0]:
+    if user < 0 or user >= state.total.shape[0]:
         return 0
-    count = state.count[user]
+    count = state.total[user]
     n = min(count, HISTORY)
     for j in range(n):
         place = (count - 1 - j) % HISTORY
@@ -77,46 +105,48 @@ def ring_view(state: RecentState, user: int, items: Array, kinds: Array, times: 
 
 
 @kernel
-def _share(view: View, codes: Array, item: int, depth: int) -> float:
+def _share(past: Array, n: int, codes: Array, item: int, depth: int) -> float:
     """Share of the last ``depth`` items with the candidate's category or brand."""
-    if item < 0 or item >= codes.shape[0] or codes[item] < 0 or view.n == 0:
+    if item < 0 or item >= codes.shape[0] or codes[item] < 0 or n == 0:
         return np.nan
-    n, same = min(view.n, depth), 0
+    n, same, code = min(n, depth), 0, codes[item]
     for j in range(n):
-        past = view.items[j]
-        if 0 <= past < codes.shape[0] and codes[past] == codes[item]:
+        if 0 <= past[j] < codes.shape[0] and codes[past[j]] == code:
             same += 1
     return same / n
 
 
 @kernel
-def read(params: RecentParams, view: View, items: ItemTable, candidates: Array, out: Array, first: int, col: int) -> None:
+def read(
+    params: RecentParams, view: View, items: ItemTable, candidates: Array, out: Array, first: int, col: int
+) -> None:
     """Write one row of ``out`` for each candidate, from row ``first``."""
+    past, n, op = view.items, view.n, params.op
+    category, brand = items.category, items.brand
+    hours = max(float(view.time - view.times[0]), 0.0) / HOUR_US if n > 0 else np.nan
     for i in range(candidates.shape[0]):
         item = candidates[i]
         steps, times_seen = -1, 0
-        for j in range(view.n):
-            if view.items[j] == item and item >= 0:
-                times_seen += 1
-                if steps < 0:
+        if item >= 0:
+            for j in range(n - 1, -1, -1):
+                if past[j] == item:
+                    times_seen += 1
                     steps = j
-        for c in range(params.op.shape[0]):
-            how = params.op[c, 0]
+        for c in range(op.shape[0]):
+            how = op[c, 0]
             result = np.nan
             if how == LENGTH:
-                result = float(view.n)
-            elif how == SEEN and item >= 0:
-                result = 1.0 if times_seen > 0 else 0.0
-            elif how == STEPS and steps >= 0:
-                result = float(steps)
-            elif how == TIMES_SEEN and item >= 0:
-                result = float(times_seen)
+                result = float(n)
+            elif how == HOURS:
+                result = hours
             elif how == SAME_CATEGORY:
-                result = _share(view, items.category, item, params.op[c, 1])
+                result = _share(past, n, category, item, op[c, 1])
             elif how == SAME_BRAND:
-                result = _share(view, items.brand, item, params.op[c, 1])
-            elif how == HOURS and view.n > 0:
-                result = max(float(view.time - view.times[0]), 0.0) / HOUR_US
+                result = _share(past, n, brand, item, op[c, 1])
+            elif how == STEPS:
+                result = float(steps) if steps >= 0 else np.nan
+            elif item >= 0:  # SEEN, TIMES_SEEN
+                result = float(times_seen) if how == TIMES_SEEN else float(min(times_seen, 1))
             out[first + i, col + c] = result
 
 
@@ -124,26 +154,29 @@ def read(params: RecentParams, view: View, items: ItemTable, candidates: Array, 
 def replay(
     state: RecentState,
     params: RecentParams,
+    events: Events,
     log: EventLog,
     items: ItemTable,
-    reads: Reads,
-    col: int,
     start: int,
     stop: int,
-) -> None:
-    """The six lines, though reads need the log alone: a frozen or a live cut is in their heads."""
+    reads: Reads,
+    col: int,
+    next_read: int,
+    limit: int,
+) -> int:
+    """The six lines, though reads need the log alone: what a request may see is in its head."""
     past_items, past_kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
-    past_times = np.empty(HISTORY, np.int64)
-    done = start
-    for r in reads.order:
-        for i in range(done, reads.cut[r]):
-            update(state, params, event_at(log, items, i))
+    past_times, done = np.empty(HISTORY, np.int64), start
+    while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
+        r = reads.order[next_read]
+        update(state, params, events, done - start, reads.cut[r] - start)
         done = max(done, reads.cut[r])
         a, b = reads.offsets[r], reads.offsets[r + 1]
         view = view_of(log, reads, r, HISTORY, past_items, past_kinds, past_times)
         read(params, view, items, reads.items[a:b], reads.out, a, col)
-    for i in range(done, stop):
-        update(state, params, event_at(log, items, i))
+        next_read += 1
+    update(state, params, events, done - start, stop - start)
+    return next_read
 
 
 @kernel
@@ -152,13 +185,14 @@ def update_door(
     kinds: Array,
     times: Array,
     count: Array,
-    interaction: Array,
+    mask: int,
     op: Array,
     ints: Array,
     floats: Array,
 ) -> None:
     """`update` with flat arguments."""
-    update(RecentState(items, kinds, times, count), RecentParams(interaction, op), event_of(ints, floats))
+    state = RecentState(items, kinds, times, count)
+    update(state, RecentParams(mask, op), Events(ints, floats), 0, 1)
 
 
 @kernel
@@ -178,7 +212,7 @@ def view_door(
 
 @kernel
 def read_door(
-    interaction: Array,
+    mask: int,
     op: Array,
     user: int,
     time: int,
@@ -189,23 +223,31 @@ def read_door(
     category: Array,
     brand: Array,
     price: Array,
-    available_from: Array,
-    available_to: Array,
     candidates: Array,
     out: Array,
     col: int,
 ) -> None:
     """`read` with flat arguments."""
-    table_of = ItemTable(category, brand, price, available_from, available_to)
-    read(RecentParams(interaction, op), View(user, time, n, items, kinds, times), table_of, candidates, out, 0, col)
+    catalogue = ItemTable(category, brand, price, times, times)
+    view = View(user, time, n, items, kinds, times)
+    read(RecentParams(mask, op), view, catalogue, candidates, out, 0, col)
 
 
-def _plan(features: Sequence[Feature], clock: bool, wanted: frozenset[str] | None) -> tuple[Array, tuple[Column, ...]]:
+_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
+_read: Callable[..., None] = read_door
+
+
+def _plan(
+    features: Sequence[Feature], clock: bool, wanted: frozenset[str] | None
+) -> tuple[Array, tuple[Column, ...]]:
     ops, columns = [], []
     for feature in features:
         if feature.stat not in STATS:
             raise ConfigError(
-                f"stat of {feature.name}", expected=", ".join(STATS), found=repr(feature.stat), do="Mend the row."
+                f"stat of {feature.name}",
+                expected=", ".join(STATS),
+                found=repr(feature.stat),
+                do="Mend the row.",
             )
         how, scope, unit, meaning = STATS[feature.stat]
         timed = how == HOURS
@@ -218,14 +260,14 @@ def _plan(features: Sequence[Feature], clock: bool, wanted: frozenset[str] | Non
     return np.array(ops, np.int64).reshape(-1, 2), tuple(columns)
 
 
-class Recent:
+class Recent(Family):
     """Each user's last interactions.
 
     Statistics: ``length``, ``seen``, ``steps``, ``times_seen``, ``same_category``, ``same_brand`` (of the
     last ``depth``), ``hours``.
     """
 
-    version = VERSION
+    version = 1
 
     def __init__(
         self,
@@ -240,23 +282,23 @@ class Recent:
             raise ConfigError("key of a recent row", expected="user", found=repr(key), do="Mend the row.")
         op, self.columns = _plan(features, clock, wanted)
         self.name, self.key, self.position = "recent_user", key, 0
-        self._params = RecentParams(interaction_mask(), op)
+        self.kinds = type_mask(())
+        self._params = RecentParams(self.kinds, op)
+        self._flat: tuple[Any, ...] = self._params
         self._adopt(_empty(sizes.user), sizes.user)
 
     def _adopt(self, full: RecentState, users: int) -> None:
         self._full, self._users = full, users
         self._state = RecentState(*(array[:users] for array in full))
 
-    def replay(
-        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
-    ) -> None:
-        """See `Family.replay`."""
-        replay(self._state, self._params, log, items, reads, col, start, stop)
-        self.position += stop - start
+    def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
+        """See `Family.step`."""
+        return replay(self._state, self._params, *block, reads, col, next_read, limit)
 
-    def observe(self, ints: Array, floats: Array) -> None:
+    def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
-        update_door(*self._state, *self._params, ints, floats)
+        if self.kinds >> kind & 1:
+            _update(*self._state, *self._flat, ints, floats)
         self.position += 1
 
     def view(self, user: int, time: int) -> View:
@@ -268,7 +310,8 @@ class Recent:
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        read_door(*self._params, *view, *items, candidates, out, col)
+        placed: tuple[Any, ...] = (*self._params, *view, *items[:3], candidates, out, col)
+        _read(*placed)
 
     def offer(self, view: View, items: ItemTable, k: int) -> tuple[Array, Array]:
         """The user's own items, most often and then most lately used first: codes int32, counts float32."""
@@ -280,7 +323,7 @@ class Recent:
 
     def grow(self, sizes: Sizes) -> None:
         """See `Family.grow`."""
-        if sizes.user > len(self._full.count):
+        if sizes.user > len(self._full.total):
             full = _empty(sizes.user + sizes.user // 2)
             for new, old in zip(full, self._full, strict=True):
                 new[: len(old)] = old
@@ -294,7 +337,7 @@ class Recent:
     def restore(self, arrays: Mapping[str, Array], position: int) -> None:
         """See `Family.restore`."""
         full = RecentState(*(arrays[name] for name in RecentState._fields))
-        self._adopt(full, len(full.count))
+        self._adopt(full, len(full.total))
         self.position = position
 
     def scratch(self) -> "Recent":

@@ -1,10 +1,12 @@
-"""One row of decayed counts: fade, add, read. Shared by the tables under a code and under a pair.
+"""One row of decayed counts: add an event, fade, read. Shared by tables under a code and under a pair.
 
-A row is float64: the time it is faded to, then its slots. A slot counts some event types with one
-half-life, or sums a value of theirs, or keeps the time of the latest. 0 as a time means never.
-Fading is lazy: a row is faded to an event's time when the event arrives, by ``2 ** (-gap / half-life)``;
-an event that comes late fades itself instead, which gives the same sum. float64, since float32 stops
-counting at 2 ** 24, and holds microseconds exactly until the year 2255.
+A row is float64, a number a slot. A slot counts some event types with one half-life, or sums a value of
+theirs, or keeps the time of the latest; 0 as a time means never. Decay is forward (Cormode, Shkapenyuk,
+Srivastava and Xu, ICDE 2009): an event at time t weighs ``2 ** ((t - landmark) / half-life)`` for good, and a
+read divides by the weight of its own moment; so an update touches the slots of its event alone, a late
+event needs no care, and a read takes one power for each half-life. The landmark moves on, and the table
+with it, before weights grow out of range. float64, since float32 stops counting at 2 ** 24; it holds
+microseconds exactly until the year 2255.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +21,6 @@ from recsys.core.jit import kernel
 from recsys.state.family import (
     DAY_US,
     Column,
-    Event,
     Feature,
     Scope,
     base_name,
@@ -36,20 +37,21 @@ COUNT, RATE, LIFT, TREND, RECENCY = range(5)  # how a column is read from slots
 POSITIONS = 50  # display positions told apart; the last stands for all beyond
 ANY, PLACED = POSITIONS + 1, POSITIONS + 2  # columns of the tally after position 0 (none) to POSITIONS
 BASE_CLICKS, BASE_SHOWN = 1.0, 20.0  # the click rate expected before anything was shown
+SPAN = 256.0  # half-lives after which the landmark moves on: a weight of at most 1e77
 PLACE_PRIOR = 10.0  # expected clicks that a position's own rate is smoothed with
 
 
 class Spec(NamedTuple):
     """What the slots of a row count, and how columns are read from them."""
 
-    half: Array  # float64 (slots,), microseconds, ascending runs of equal values
-    slot: Array  # int64 (slots, 2): mask of event types, source
+    half: Array  # float64 (slots,), microseconds, in runs of equal values; infinite where nothing fades
+    slot: Array  # int64 (slots, 2): mask of event types, source; those of LAST stand at the end
     op: Array  # int64 (columns, 3): how, slot a, slot b
     number: Array  # float64 (columns,): a rate's prior, a trend's ratio of half-lives
 
 
 def new_tally() -> Array:
-    """Showings and clicks by display position: float64 (3, positions); row 2 counts showings without request."""
+    """Showings and clicks by display position, and showings without a request: float64 (3, positions)."""
     return np.zeros((3, POSITIONS + 3))
 
 
@@ -67,24 +69,24 @@ def expected_clicks(tally: Array, place: int) -> float:
 
 
 @kernel
-def showing(tally: Array, event: Event) -> tuple[float, float]:
+def showing(tally: Array, kind: int, request: int, place: int) -> tuple[float, float]:
     """Enter an event into the tally; return what it adds to HIT and EXPECTED slots.
 
     A click counts against showings only if it came from one: it names its request, or showings
     without a request exist.
     """
-    place = min(event.position, POSITIONS) if event.position > 0 else 0
-    if event.kind == IMPRESSION:
+    place = min(max(place, 0), POSITIONS)
+    if kind == IMPRESSION:
         expected = expected_clicks(tally, place)
         tally[0, place] += 1.0
         tally[0, ANY] += 1.0
         if place > 0:
             tally[0, PLACED] += 1.0
-        if event.request < 0:
+        if request < 0:
             tally[2, 0] += 1.0
         return 1.0, expected
-    if event.kind == CLICK:
-        if event.request < 0 and tally[2, 0] == 0.0:
+    if kind == CLICK:
+        if request < 0 and tally[2, 0] == 0.0:
             return 0.0, 0.0
         tally[1, place] += 1.0
         tally[1, ANY] += 1.0
@@ -94,75 +96,109 @@ def showing(tally: Array, event: Event) -> tuple[float, float]:
 
 
 @kernel
-def fade_add(table: Array, r: int, spec: Spec, event: Event, hit: float, expected: float) -> None:
-    """Add an event to row ``r``."""
-    gap = event.time - table[r, 0]
-    bit = 1 << event.kind
-    half, old, new = np.inf, 1.0, 1.0
-    for s in range(spec.half.shape[0]):
-        if spec.half[s] != half:
-            half = spec.half[s]
-            faded = np.exp2(-abs(gap) / half)
-            old = faded if gap > 0.0 else 1.0
-            new = faded if gap < 0.0 else 1.0
-        sum_ = table[r, s + 1] * old
-        if spec.slot[s, 0] & bit:
-            source = spec.slot[s, 1]
+def move_clock(table: Array, rows: int, half: Array, clock: Array, time: float) -> None:
+    """Take note of an event's time; move the landmark where its weight would grow too large.
+
+    ``clock`` is the landmark and the latest time.
+    """
+    if clock[1] == 0.0:
+        clock[0] = time
+    clock[1] = max(clock[1], time)
+    shortest = np.inf
+    for s in range(half.shape[0]):
+        shortest = min(shortest, half[s])
+    if time - clock[0] > SPAN * shortest:
+        factor = np.exp2((clock[0] - time) / half)
+        for r in range(rows):
+            for s in range(half.shape[0]):
+                table[r, s] *= factor[s]
+        clock[0] = time
+
+
+@kernel
+def weigh(
+    half: Array,
+    slot: Array,
+    landmark: float,
+    kind: int,
+    time: float,
+    value: float,
+    price: float,
+    hit: float,
+    expected: float,
+    amount: Array,
+) -> None:
+    """Write what an event adds to each slot into ``amount``; a slot of LAST takes its time."""
+    same, weight = np.inf, 1.0
+    for s in range(half.shape[0]):
+        amount[s] = 0.0
+        if slot[s, 0] >> kind & 1:
+            if half[s] != same:
+                same = half[s]
+                weight = np.exp2((time - landmark) / same)
+            source = slot[s, 1]
             if source == ONE:
-                sum_ += new
+                amount[s] = weight
             elif source == LAST:
-                sum_ = max(sum_, float(event.time))
+                amount[s] = time
             elif source == HIT:
-                sum_ += new * hit
+                amount[s] = weight * hit
             elif source == EXPECTED:
-                sum_ += new * expected
+                amount[s] = weight * expected
             else:
-                number = event.value if source == VALUE or source == HAS_VALUE else event.price
+                number = value if source in (VALUE, HAS_VALUE) else price
                 if not np.isnan(number):
-                    sum_ += new * (number if source == VALUE or source == PRICE else 1.0)
-        table[r, s + 1] = sum_
-    if gap > 0.0:
-        table[r, 0] = float(event.time)
+                    amount[s] = weight * (number if source in (VALUE, PRICE) else 1.0)
 
 
 @kernel
-def fade_to(table: Array, r: int, spec: Spec, time: int, slots: Array) -> None:
-    """Write the slots of row ``r``, faded to a time, into ``slots``; the row stays as it is."""
-    gap = max(time - table[r, 0], 0.0)
-    half, old = np.inf, 1.0
-    for s in range(spec.half.shape[0]):
-        if spec.half[s] != half:
-            half = spec.half[s]
-            old = np.exp2(-gap / half)
-        slots[s] = table[r, s + 1] * old
+def add(table: Array, r: int, amount: Array, sums: int) -> None:
+    """Add to the first ``sums`` slots of row ``r``; the others keep the latest time."""
+    for s in range(sums):
+        table[r, s] += amount[s]
+    for s in range(sums, amount.shape[0]):
+        table[r, s] = max(table[r, s], amount[s])
 
 
 @kernel
-def write_stats(spec: Spec, slots: Array, total: Array, time: int, out: Array, row: int, col: int) -> None:
+def fading(half: Array, clock: Array, time: float) -> Array:
+    """What each slot is multiplied by to be read at a time, not before the latest event."""
+    factor = np.ones(half.shape[0])
+    gap = max(time, clock[1]) - clock[0]
+    for s in range(half.shape[0]):
+        if half[s] < np.inf:
+            factor[s] = factor[s - 1] if s > 0 and half[s] == half[s - 1] else np.exp2(-gap / half[s])
+    return factor
+
+
+@kernel
+def fade(table: Array, r: int, factor: Array, slots: Array) -> None:
+    """Write the slots of row ``r``, faded, into ``slots``; the row stays as it is."""
+    for s in range(factor.shape[0]):
+        slots[s] = table[r, s] * factor[s]
+
+
+@kernel
+def write_stats(
+    op: Array, number: Array, slots: Array, total: Array, time: float, out: Array, row: int, col: int
+) -> None:
     """Write every column of one row of ``out`` from faded slots and those of the total row."""
-    for c in range(spec.op.shape[0]):
-        how, a, b = spec.op[c, 0], spec.op[c, 1], spec.op[c, 2]
+    for c in range(op.shape[0]):
+        how, a, b = op[c, 0], op[c, 1], op[c, 2]
         result = slots[a]
         if how == RATE:
-            if total[b] > 0.0 and slots[b] + spec.number[c] > 0.0:
+            if total[b] > 0.0 and slots[b] + number[c] > 0.0:
                 mean = total[a] / total[b]
-                result = (slots[a] + spec.number[c] * mean) / (slots[b] + spec.number[c])
+                result = (slots[a] + number[c] * mean) / (slots[b] + number[c])
             else:
                 result = np.nan
         elif how == LIFT:
             result = np.log((slots[a] + 1.0) / (slots[b] + 1.0))
         elif how == TREND:
-            result = np.log((slots[a] + 1.0) / (slots[b] * spec.number[c] + 1.0))
+            result = np.log((slots[a] + 1.0) / (slots[b] * number[c] + 1.0))
         elif how == RECENCY:
             result = max(time - slots[a], 0.0) / DAY_US if slots[a] > 0.0 else np.nan
         out[row, col + c] = result
-
-
-@kernel
-def write_missing(spec: Spec, out: Array, row: int, col: int) -> None:
-    """Write NaN into every column of one row of ``out``."""
-    for c in range(spec.op.shape[0]):
-        out[row, col + c] = np.nan
 
 
 class _Draft(NamedTuple):
@@ -181,7 +217,10 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
     """The columns of one feature row; half-lives that do not exist without a clock collapse."""
     mask, over = type_mask(feature.types), type_mask(feature.over, ("impression",))
     halves = [(text, half_life_us(text, clock)) for text in feature.half_lives]
-    words, of = type_words(mask), {"user_item": "user and item"}.get(feature.key, feature.key.replace("_", " and "))
+    words, of = (
+        type_words(mask),
+        {"user_item": "user and item"}.get(feature.key, feature.key.replace("_", " and ")),
+    )
     base = base_name(feature, scope)
     from_showing = over >> IMPRESSION & 1
     hits = HIT if from_showing else ONE
@@ -195,7 +234,9 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
     if feature.stat == "recency":
         if clock:
             last = (np.inf, mask, LAST)
-            yield _Draft(column("", f"days since the {of}'s last {words}", "days", True), RECENCY, last, last, 0.0)
+            yield _Draft(
+                column("", f"days since the {of}'s last {words}", "days", True), RECENCY, last, last, 0.0
+            )
         return
     if feature.stat == "trend":
         lengths = [half_life_us(text, True) for text in feature.half_lives]
@@ -217,7 +258,9 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
         suffix, timed = _suffix(text, half), half != np.inf
         if feature.stat == "count":
             said = f"{words} events of the {of}{fading}"
-            yield _Draft(column(suffix, said, "events", timed), COUNT, (half, mask, ONE), (half, mask, ONE), 0.0)
+            yield _Draft(
+                column(suffix, said, "events", timed), COUNT, (half, mask, ONE), (half, mask, ONE), 0.0
+            )
         elif feature.stat == "rate":
             said = f"{words} per {type_words(over)} of the {of}, smoothed to the average{fading}"
             drafted = column(suffix, said, "ratio", timed)
@@ -227,9 +270,10 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
             clicks, shown = (half, 1 << CLICK, HIT), (half, 1 << IMPRESSION, EXPECTED)
             yield _Draft(column(suffix, said, "log ratio", timed), LIFT, clicks, shown, 0.0)
         elif feature.stat == "mean":
-            said = f"mean {feature.value or 'value'} of the {of}'s {words} events, smoothed to the average{fading}"
+            what = feature.value or "value"
+            said = f"mean {what} of the {of}'s {words} events, smoothed to the average{fading}"
             sums, counts = (PRICE, HAS_PRICE) if feature.value == "price" else (VALUE, HAS_VALUE)
-            drafted = column(suffix, said, feature.value or "value", timed)
+            drafted = column(suffix, said, what, timed)
             yield _Draft(drafted, RATE, (half, mask, sums), (half, mask, counts), feature.prior)
         else:
             raise ConfigError(
@@ -260,13 +304,23 @@ def build_spec(
     return spec, tuple(draft.column for draft in drafts.values())
 
 
-def _slot_order(slot: tuple[float, int, int]) -> tuple[bool, float, int, int]:
-    """Slots that never fade first, then by half-life, so that a row takes one power for each."""
+def _slot_order(slot: tuple[float, int, int]) -> tuple[bool, bool, float, int, int]:
+    """Sums first, then latest times; by half-life, so that an event takes one power for each."""
     half, mask, source = slot
-    return half != np.inf, half, mask, source
+    return source == LAST, half != np.inf, half, mask, source
+
+
+def n_sums(spec: Spec) -> int:
+    """How many slots are sums; those after them are times."""
+    return int((spec.slot[:, 1] != LAST).sum())
 
 
 def uses_tally(spec: Spec) -> bool:
     """Whether some slot needs to know what was shown."""
     return bool(np.isin(spec.slot[:, 1], (HIT, EXPECTED)).any())
 
+
+def kinds_of(spec: Spec) -> int:
+    """Mask of the event types that change a row or the tally."""
+    mask = int(np.bitwise_or.reduce(spec.slot[:, 0])) if len(spec.slot) else 0
+    return mask | (1 << IMPRESSION | 1 << CLICK if uses_tally(spec) else 0)

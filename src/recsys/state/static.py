@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
-from recsys.core.log import OPEN_FROM, EventLog, ItemTable, View
-from recsys.state.family import DAY_US, Column, Feature, Reads, Sizes, StateConfig, base_name
+from recsys.core.log import OPEN_FROM, ItemTable, View
+from recsys.state.family import DAY_US, Block, Column, Family, Feature, Reads, Sizes, StateConfig, base_name
 
 Array = NDArray[Any]
-VERSION = 1
 
 
 @kernel
@@ -27,17 +26,21 @@ def read(time: int, available_from: Array, candidates: Array, out: Array, first:
 
 
 @kernel
-def replay(available_from: Array, reads: Reads, col: int) -> None:
+def replay(available_from: Array, reads: Reads, col: int, next_read: int, limit: int) -> int:
     """Nothing to update: the requests' rows alone."""
-    for r in reads.order:
+    while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
+        r = reads.order[next_read]
         a, b = reads.offsets[r], reads.offsets[r + 1]
         read(reads.time[r], available_from, reads.items[a:b], reads.out, a, col)
+        next_read += 1
+    return next_read
 
 
-class Static:
+class Static(Family):
     """Columns of the catalogue. Statistic: ``age`` in days since the item became available."""
 
-    version = VERSION
+    version = 1
+    kinds = 0
 
     def __init__(
         self,
@@ -57,18 +60,17 @@ class Static:
                 do="Mend it.",
             )
         said = feature.meaning or "days since the item became available"
-        column = Column(base_name(feature, "item"), said, "days", "static", key, "item", True, feature.direction)
+        column = Column(
+            base_name(feature, "item"), said, "days", "static", key, "item", True, feature.direction
+        )
         self.columns = (column,) if clock and (wanted is None or column.name in wanted) else ()
         self.name, self.key, self.position = "static_item", key, 0
 
-    def replay(
-        self, log: EventLog, items: ItemTable, reads: Reads, col: int, start: int, stop: int
-    ) -> None:
-        """See `Family.replay`."""
-        replay(items.available_from, reads, col)
-        self.position += stop - start
+    def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
+        """See `Family.step`."""
+        return replay(block.items.available_from, reads, col, next_read, limit)
 
-    def observe(self, ints: Array, floats: Array) -> None:
+    def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         self.position += 1
 

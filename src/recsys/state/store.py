@@ -29,11 +29,14 @@ from recsys.state.family import (
     Column,
     Family,
     Feature,
+    Reads,
     Sizes,
     StateConfig,
-    event_arrays,
     make_reads,
+    new_events,
     no_reads,
+    pack_one,
+    play,
 )
 from recsys.state.neighbours import Neighbours
 from recsys.state.pair_counts import PairCounts
@@ -84,6 +87,7 @@ class State:
         self.config, self.clock, self.n_users, self.items = config, clock, n_users, items
         self.families = families
         self.position = 0
+        self._event = new_events()
         self.columns: tuple[Column, ...] = tuple(column for family in families for column in family.columns)
         self.names: tuple[str, ...] = tuple(column.name for column in self.columns)
         self._live = list(families)  # those that events go to
@@ -131,12 +135,18 @@ class State:
         twice = {name for name in state.names if state.names.count(name) > 1}
         if twice:
             raise ConfigError(
-                "features", expected="each column once", found=", ".join(sorted(twice)) + " twice", do="Rename a row."
+                "features",
+                expected="each column once",
+                found=", ".join(sorted(twice)) + " twice",
+                do="Rename a row.",
             )
         unknown = sorted(columns - set(state.names)) if columns is not None else []
         if unknown:
             raise ConfigError(
-                "columns", expected="columns of the feature rows", found=", ".join(unknown), do="See the catalogue."
+                "columns",
+                expected="columns of the feature rows",
+                found=", ".join(unknown),
+                do="See the catalogue.",
             )
         return state
 
@@ -181,7 +191,9 @@ class State:
                 do="Align rows with requests.",
             )
         cut_of = {family.name: np.asarray(cuts[family.key], np.int64) for family in self.families}
-        earliest = min((int(cut.min(initial=self.position)) for cut in cut_of.values()), default=self.position)
+        earliest = min(
+            (int(cut.min(initial=self.position)) for cut in cut_of.values()), default=self.position
+        )
         if earliest < self.position:
             raise DataError(
                 "cuts of a replay",
@@ -192,23 +204,30 @@ class State:
         stop = max((int(cut.max(initial=self.position)) for cut in cut_of.values()), default=self.position)
         head = heads(log, requests.user, cuts["user"])
 
-        def work(placed: tuple[Family, int]) -> None:
-            family, col = placed
-            reads = make_reads(requests, rows, head, cut_of[family.name], values)
-            family.replay(log, self.items, reads if family.columns else no_reads(), col, self.position, stop)
-
-        self._each(work, threads)
-        self.position = stop
+        placed = [
+            (family, col, make_reads(requests, rows, head, cut_of[family.name], values))
+            for family, col in self._placed()
+        ]
+        self._play(placed, log, self.position, stop, threads)
         return self.names, values
 
-    def _each(self, work: Any, threads: int) -> None:
-        placed = self._placed()
+    def _play(
+        self, placed: list[tuple[Family, int, Reads]], log: EventLog, start: int, stop: int, threads: int
+    ) -> None:
+        """Lead the families over the log, dealt out to threads; each packs the events for its own."""
         if threads <= 1:
-            for one in placed:
-                work(one)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, placed))
+            play(placed, log, self.items, start, stop)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                hands = [placed[t::threads] for t in range(threads)]
+                list(pool.map(lambda hand: play(hand, log, self.items, start, stop), hands))
+        self.position += stop - start
+
+    def reserve(self, events: int) -> None:
+        """Make room in pair tables for as many events to come, so that they need not grow on the way."""
+        for family in self.families:
+            if isinstance(family, PairCounts):
+                family.reserve(events)
 
     def advance(self, log: EventLog, stop: int, *, threads: int = 1) -> None:
         """Apply events ``position`` to ``stop`` of the whole log."""
@@ -220,8 +239,7 @@ class State:
 
     def _apply(self, log: EventLog, start: int, stop: int, threads: int) -> None:
         none = no_reads(len(self.columns))
-        self._each(lambda placed: placed[0].replay(log, self.items, none, 0, start, stop), threads)
-        self.position += stop - start
+        self._play([(family, 0, none) for family in self.families], log, start, stop, threads)
 
     def observe(
         self,
@@ -235,15 +253,18 @@ class State:
         position: int = -1,
     ) -> None:
         """Apply one event, in the order of arrival; codes -1 where unknown, numbers NaN where missing."""
-        ints, floats = event_arrays(self.items, user, item, time, kind, value, price, request, position)
+        pack_one(self._event, self.items, user, item, time, kind, value, price, request, position)
+        ints, floats = self._event
         for family in self._live:
-            family.observe(ints, floats)
+            family.observe(kind, ints, floats)
         self.position += 1
 
     def view(self, user: int, time: int) -> View:
         """The user's history as of now, to be read at ``time`` (microseconds)."""
         if self._recent is None:
-            raise ConfigError("state", expected="one made with views", found="views=False", do="Make it again.")
+            raise ConfigError(
+                "state", expected="one made with views", found="views=False", do="Make it again."
+            )
         return self._recent.view(user, time)
 
     def read(self, view: View, candidates: Array) -> Array:
@@ -271,7 +292,9 @@ class State:
             if family.name == name:
                 return family
         known = ", ".join(family.name for family in self.families)
-        raise ConfigError("family of the state", expected=known, found=repr(name), do="Add a feature row of it.")
+        raise ConfigError(
+            "family of the state", expected=known, found=repr(name), do="Add a feature row of it."
+        )
 
     def grow(self, n_users: int, items: ItemTable) -> None:
         """Make room for appended users and items; ``items`` is the whole new table."""
@@ -284,7 +307,9 @@ class State:
         sizes = {key: value for key, value in asdict(self.config).items() if key != "rows"}
         prints = {}
         for family in self.families:
-            rows = [asdict(row) for row in self.config.rows.values() if row.family == family.name.split("_")[0]]
+            rows = [
+                asdict(row) for row in self.config.rows.values() if row.family == family.name.split("_")[0]
+            ]
             told = [family.version, family.key, self.clock, sizes, [asdict(c) for c in family.columns], rows]
             prints[family.name] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         return prints
@@ -313,7 +338,9 @@ class State:
             "config": asdict(self.config),
             "families": families,
         }
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(
+            json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8"
+        )
 
     @classmethod
     def load(cls, folder: Path, config: StateConfig | None = None) -> "State":
@@ -364,7 +391,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BundleError(
-            f"the state in {folder}", expected=MANIFEST, found="no such file", do="Give the folder that `save` wrote."
+            f"the state in {folder}",
+            expected=MANIFEST,
+            found="no such file",
+            do="Give the folder that `save` wrote.",
         ) from None
     if manifest.get("format") != FORMAT:
         raise BundleError(
@@ -377,8 +407,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _config_of(saved: dict[str, Any]) -> StateConfig:
-    rows = {
-        name: Feature(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for name, row in saved["rows"].items()
-    }
+    rows = {}
+    for name, row in saved["rows"].items():
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+        rows[name] = Feature(**told)
     return StateConfig(**{**saved, "rows": rows})
