@@ -73,6 +73,7 @@ STAGE = Stage(
         "recsys.state",
         "recsys.interest",
         "recsys.pipelines.candidates",
+        "recsys.pipelines.rows",
         "recsys.pipelines.variants",
     ),
 )

@@ -107,7 +107,8 @@ def _explain(error: Exception, overrides: Sequence[str]) -> ConfigError:
     if isinstance(error, MissingConfigException):
         return _missing_option(error, overrides)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1], overrides)
+        inner = getattr(error.__cause__, "full_key", None)  # where a whole mapping was given, the key in it
+        return _unknown_key(str(inner or match[1]), overrides)
     if match := re.search(r"Key '([^']+)' is not in struct", text):
         return _unknown_key(str(getattr(error, "full_key", None) or match[1]), overrides)
     cause = error.__cause__ or error

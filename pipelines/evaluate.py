@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.core.as_of import available
+from recsys.core.errors import ConfigError
 from recsys.core.log import RowBlock, heads
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
@@ -102,6 +103,13 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)
         ]
         slices = slices or _slices(data, cuts)  # of the first variant, so that slices mean the same for all
+    if not parts:
+        raise ConfigError(
+            "variants",
+            expected=f"one that did not learn {' and '.join(windows)}, on which it is measured",
+            found=", ".join(config.variants),
+            do="Set evaluation.read_test=true, or add a variant that leaves a window aside.",
+        )
     predictions = pl.concat(parts, how="diagonal_relaxed")
     metrics, differences = evaluate(
         predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),

@@ -13,12 +13,12 @@ RETRIEVED, LOGGED = "retrieved", "logged"
 
 
 def rows_name(variant: str, kind: str = RETRIEVED) -> str:
-    """The stem of a variant's rows table and of the blocks beside it: the lists to rank, or the logged ones."""
+    """The stem of a variant's rows table and of the blocks beside it: lists to rank, or logged ones."""
     return variant if kind == RETRIEVED else f"{variant}.{kind}"
 
 
 def kinds(data: Prepared) -> tuple[str, ...]:
-    """The kinds of lists that the data gives: logged lists come beside retrieved rows where some were shown."""
+    """The kinds of lists that the data gives: logged ones come beside retrieved rows where some were shown."""
     both = data.meta["rows"] == RETRIEVED and bool(data.truth[c.SHOWN].any())
     return (RETRIEVED, LOGGED) if both else (RETRIEVED,)
 

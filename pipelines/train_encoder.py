@@ -71,5 +71,7 @@ def _long(history: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 STAGE = Stage(
-    "train-encoder", work, ("recsys.encoder", "recsys.data.pairs", "recsys.pipelines.train_encoder")
+    "train-encoder",
+    work,
+    ("recsys.encoder", "recsys.data.pairs", "recsys.interest.vectors", "recsys.pipelines.train_encoder"),
 )

@@ -3,7 +3,6 @@
 import pytest
 
 from recsys.data.prepare import Prepared
-
 from tests.pipelines.toy_shop import ToyRun, toy_data, toy_run
 
 

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
+from recsys.state.events import KIND, Events
 from recsys.state.family import (
     KEY_NUMBER,
-    KIND,
-    PLACE,
-    PRICE,
-    REQUEST,
-    TIME,
-    VALUE,
     Block,
-    Events,
     Family,
     Feature,
     Reads,
@@ -29,21 +23,8 @@ from recsys.state.family import (
     Sizes,
     StateConfig,
 )
-from recsys.state.row import (
-    Spec,
-    add,
-    build_spec,
-    fade,
-    fading,
-    kinds_of,
-    move_clock,
-    n_sums,
-    new_tally,
-    showing,
-    uses_tally,
-    weigh,
-    write_stats,
-)
+from recsys.state.row import add_events, new_tally, read_rows
+from recsys.state.spec import Spec, build_spec, kinds_of, n_sums, uses_tally
 
 Array = NDArray[Any]
 
@@ -67,70 +48,71 @@ class CountsParams(NamedTuple):
 
 
 @kernel
-def candidate_code(key: int, user: int, item: int, category: Array, brand: Array) -> int:
-    """The code of a candidate under a key, -1 where unknown."""
-    if key == 0:
-        return user
-    if key == 1:
-        return item
-    if key == 4:
-        return 0
-    if item < 0 or item >= category.shape[0]:
-        return -1
-    return int(category[item] if key == 2 else brand[item])
+def update(
+    table: Array,
+    clock: Array,
+    tally: Array,
+    half: Array,
+    slot: Array,
+    key: int,
+    kinds: int,
+    shows: bool,
+    sums: int,
+    ints: Array,
+    floats: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """Count each event in its code's row and in the total."""
+    rows = table.shape[0]
+    place = np.empty(max(stop - start, 0), np.int64)
+    for i in range(start, stop):
+        code = ints[i, key] if key < 4 else np.int64(0)
+        row = code + 1 if 0 <= code < rows - 1 else np.int64(-1)
+        place[i - start] = row if kinds >> ints[i, KIND] & 1 else np.int64(-2)
+    add_events(table, rows, clock, tally, half, slot, shows, sums, ints, floats, start, place)
 
 
 @kernel
-def update(state: CountsState, params: CountsParams, events: Events, start: int, stop: int) -> None:
-    """Count each event in its code's row and in the total."""
-    table, tally, clock = state.table, state.tally, state.clock
-    half, slot, ints, floats = params.spec.half, params.spec.slot, events.ints, events.floats
-    amount = np.empty(half.shape[0])
-    for i in range(start, stop):
-        kind = ints[i, KIND]
-        if params.kinds >> kind & 1:
-            hit, expected = 1.0, 0.0
-            if params.shows:
-                hit, expected = showing(tally, kind, ints[i, REQUEST], ints[i, PLACE])
-            code = int(ints[i, params.key]) if params.key < 4 else 0
-            if 0 <= code < table.shape[0] - 1:
-                time = float(ints[i, TIME])
-                value, price = np.float64(floats[i, VALUE]), np.float64(floats[i, PRICE])
-                move_clock(table, table.shape[0], half, clock, time)
-                weigh(half, slot, clock[0], kind, time, value, price, hit, expected, amount)
-                add(table, code + 1, amount, params.sums)
-                add(table, 0, amount, params.sums)
+def codes_of(key: int, user: int, category: Array, brand: Array, candidates: Array) -> Array:
+    """The code of each candidate under a key, -1 where unknown."""
+    codes = np.empty(candidates.shape[0], np.int64)
+    for i in range(candidates.shape[0]):
+        item, code = np.int64(candidates[i]), np.int64(-1)
+        if key == 0:
+            code = np.int64(user)
+        elif key == 1:
+            code = item
+        elif key == 4:
+            code = np.int64(0)
+        elif 0 <= item < category.shape[0]:
+            code = np.int64(category[item] if key == 2 else brand[item])
+        codes[i] = code
+    return codes
 
 
 @kernel
 def read(
-    state: CountsState,
-    params: CountsParams,
-    view: View,
-    items: ItemTable,
+    table: Array,
+    clock: Array,
+    half: Array,
+    op: Array,
+    number: Array,
+    key: int,
+    user: int,
+    time: int,
+    category: Array,
+    brand: Array,
     candidates: Array,
     out: Array,
     first: int,
     col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate, from row ``first``."""
-    table, half, op, number = state.table, params.spec.half, params.spec.op, params.spec.number
-    slots, total = np.empty(half.shape[0]), np.empty(half.shape[0])
-    category, brand, time = items.category, items.brand, float(view.time)
-    factor = fading(half, state.clock, time)
-    fade(table, 0, factor, total)
-    alike = params.key == 0 or params.key == 4  # the same for every candidate
-    for i in range(candidates.shape[0]):
-        if alike and i > 0:
-            for c in range(op.shape[0]):
-                out[first + i, col + c] = out[first, col + c]
-            continue
-        code = candidate_code(params.key, view.user, candidates[i], category, brand)
-        if 0 <= code < table.shape[0] - 1:
-            fade(table, code + 1, factor, slots)
-            write_stats(op, number, slots, total, time, out, first + i, col)
-        else:
-            out[first + i, col : col + op.shape[0]] = np.nan
+    place = codes_of(key, user, category, brand, candidates)
+    for i in range(place.shape[0]):
+        place[i] = place[i] + 1 if 0 <= place[i] < table.shape[0] - 1 else -1
+    read_rows(table, clock, half, op, number, place, float(time), out, first, col)
 
 
 @kernel
@@ -148,74 +130,38 @@ def replay(
     limit: int,
 ) -> int:
     """The six lines: events up to a request's cut, then the request's rows; then on to ``stop``."""
-    done, kinds = start, log.kind[:0]
+    (table, clock, tally), (key, kinds, shows, sums, spec) = state, params
+    (half, slot, op, number), (ints, floats), done = spec, events, start
     while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
         r = reads.order[next_read]
-        update(state, params, events, done - start, reads.cut[r] - start)
+        to = reads.cut[r] - start
+        update(table, clock, tally, half, slot, key, kinds, shows, sums, ints, floats, done - start, to)
         done = max(done, reads.cut[r])
         a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = View(reads.user[r], reads.time[r], 0, reads.items[:0], kinds, reads.time[:0])
-        read(state, params, view, items, reads.items[a:b], reads.out, a, col)
+        asked, user, time = reads.items[a:b], reads.user[r], reads.time[r]
+        read(
+            table,
+            clock,
+            half,
+            op,
+            number,
+            key,
+            user,
+            time,
+            items.category,
+            items.brand,
+            asked,
+            reads.out,
+            a,
+            col,
+        )
         next_read += 1
-    update(state, params, events, done - start, stop - start)
+    update(table, clock, tally, half, slot, key, kinds, shows, sums, ints, floats, done - start, stop - start)
     return next_read
 
 
-@kernel
-def update_door(
-    table: Array,
-    clock: Array,
-    tally: Array,
-    key: int,
-    kinds: int,
-    shows: bool,
-    sums: int,
-    half: Array,
-    slot: Array,
-    op: Array,
-    number: Array,
-    ints: Array,
-    floats: Array,
-) -> None:
-    """`update` with flat arguments: packing named tuples costs ten times the work."""
-    params = CountsParams(key, kinds, shows, sums, Spec(half, slot, op, number))
-    update(CountsState(table, clock, tally), params, Events(ints, floats), 0, 1)
-
-
-@kernel
-def read_door(
-    table: Array,
-    clock: Array,
-    tally: Array,
-    key: int,
-    kinds: int,
-    shows: bool,
-    sums: int,
-    half: Array,
-    slot: Array,
-    op: Array,
-    number: Array,
-    user: int,
-    time: int,
-    items: Array,
-    history: Array,
-    times: Array,
-    category: Array,
-    brand: Array,
-    price: Array,
-    candidates: Array,
-    out: Array,
-    col: int,
-) -> None:
-    """`read` with flat arguments."""
-    params = CountsParams(key, kinds, shows, sums, Spec(half, slot, op, number))
-    view = View(user, time, 0, items, history, times)
-    catalogue = ItemTable(category, brand, price, times, times)
-    read(CountsState(table, clock, tally), params, view, catalogue, candidates, out, 0, col)
-
-
-_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
-_read: Callable[..., None] = read_door
+_update: Callable[..., None] = update  # called with stars, which types cannot follow
+_read: Callable[..., None] = read
 
 
 class Counts(Family):
@@ -242,10 +188,16 @@ class Counts(Family):
         self.name, self.key, self.position = f"counts_{key}", key, 0
         self.kinds = kinds_of(spec)
         self._params = CountsParams(KEY_NUMBER[key], self.kinds, uses_tally(spec), n_sums(spec), spec)
-        self._flat: tuple[Any, ...] = (*self._params[:-1], *spec)
         self._rows = sizes.of(key) + 1
         self._full = np.zeros((self._rows, len(spec.half)))
-        self._state = CountsState(self._full, np.zeros(2), new_tally())
+        self._bind(CountsState(self._full, np.zeros(2), new_tally()))
+
+    def _bind(self, state: CountsState) -> None:
+        """Take a state up, and lay out the arguments of single calls beforehand."""
+        (table, clock, tally), (key, kinds, shows, sums, (half, slot, op, number)) = state, self._params
+        self._state = state
+        self._updates = (table, clock, tally, half, slot, key, kinds, shows, sums)
+        self._reads = (table, clock, half, op, number, key)
 
     def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
         """See `Family.step`."""
@@ -254,14 +206,12 @@ class Counts(Family):
     def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         if self.kinds >> kind & 1:
-            _update(*self._state, *self._flat, ints, floats)
+            _update(*self._updates, ints, floats, 0, 1)
         self.position += 1
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        user, time, _, past, kinds, times = view
-        placed: tuple[Any, ...] = (user, time, past, kinds, times, *items[:3], candidates, out, col)
-        _read(*self._state, *self._flat, *placed)
+        _read(*self._reads, view.user, view.time, items.category, items.brand, candidates, out, 0, col)
 
     def offer(self, view: View, items: ItemTable, k: int, column: str) -> tuple[Array, Array]:
         """The ``k`` items of the highest value of a column, ties by code: codes int32 and scores float32.
@@ -283,7 +233,7 @@ class Counts(Family):
             full = np.zeros((self._rows + self._rows // 2, self._full.shape[1]))
             full[: len(self._full)] = self._full
             self._full = full
-        self._state = self._state._replace(table=self._full[: self._rows])
+        self._bind(self._state._replace(table=self._full[: self._rows]))
 
     def arrays(self) -> dict[str, Array]:
         """See `Family.arrays`."""
@@ -292,7 +242,8 @@ class Counts(Family):
     def restore(self, arrays: Mapping[str, Array], position: int) -> None:
         """See `Family.restore`."""
         self._full, self._rows = arrays["table"], len(arrays["table"])
-        self._state, self.position = CountsState(**arrays), position
+        self._bind(CountsState(**arrays))
+        self.position = position
 
     def scratch(self) -> "Counts":
         """See `Family.scratch`."""
@@ -300,5 +251,5 @@ class Counts(Family):
         other.__dict__.update(self.__dict__)
         other._rows, other._full = 2, np.zeros((2, self._full.shape[1]))
         other._full[0] = self._full[0]
-        other._state = CountsState(other._full, self._state.clock.copy(), self._state.tally.copy())
+        other._bind(CountsState(other._full, self._state.clock.copy(), self._state.tally.copy()))
         return other

@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
-from recsys.core.log import HISTORY, EventLog, ItemTable, View
+from recsys.core.log import HISTORY, EventLog, ItemTable, View, follow
+from recsys.state.events import Events
 from recsys.state.family import (
-    ITEM,
-    KIND,
-    USER,
     Block,
     Column,
-    Events,
     Family,
     Feature,
     Reads,
@@ -33,8 +30,8 @@ from recsys.state.family import (
     base_name,
     type_mask,
     type_words,
-    view_of,
 )
+from recsys.state.links import gather, update
 
 Array = NDArray[Any]
 
@@ -72,159 +69,34 @@ class NeighbourParams(NamedTuple):
 
 
 @kernel
-def _place(ids: Array, source: int, target: int) -> int:
-    """Where ``target`` stands in a list, -1 if nowhere; without an early exit, so that it is vectorised."""
-    found = np.int32(-1)
-    for j in range(ids.shape[1]):
-        here = np.int32(j) if ids[source, j] == target else np.int32(-1)
-        found = max(found, here)
-    return int(found)
-
-
-@kernel
-def _lightest(bits: Array, source: int) -> int:
-    """First place of the least weight: floats from 0 are ordered as their bits, and integers vectorise."""
-    least = bits[source, 0]
-    for j in range(bits.shape[1]):
-        least = min(least, bits[source, j])
-    place = 0
-    while bits[source, place] != least:
-        place += 1
-    return place
-
-
-@kernel
-def _link(
+def read(
     ids: Array,
     weights: Array,
     error: Array,
     used: Array,
     total: Array,
-    source: int,
-    target: int,
-    weight: float,
-) -> None:
-    """Add weight to ``target`` in the list of ``source``."""
-    total[source, 0] += weight
-    total[target, 1] += weight
-    place = _place(ids, source, np.int32(target))
-    if place < 0 and used[source] < ids.shape[1]:
-        place = used[source]
-        ids[source, place] = target
-        used[source] += 1
-    elif place < 0:
-        place = _lightest(weights.view(np.int32), source)
-        ids[source, place] = target
-        error[source, place] = weights[source, place]
-    weights[source, place] += np.float32(weight)
-
-
-@kernel
-def update(state: NeighbourState, params: NeighbourParams, events: Events, start: int, stop: int) -> None:
-    """Link the user's last items to each event's, then remember it as the last."""
-    ids, weights, error, used = state.ids, state.weight, state.error, state.used
-    total, past, ints = state.total, state.past, events.ints
-    depth = past.shape[1]
-    for i in range(start, stop):
-        user, item = ints[i, USER], ints[i, ITEM]
-        if not params.kinds >> ints[i, KIND] & 1 or user < 0 or user >= past.shape[0]:
-            continue
-        if item < 0 or item >= used.shape[0]:
-            continue
-        weight = 1.0
-        for lag in range(depth):
-            source = past[user, lag]
-            if source < 0:
-                break
-            new = source != item
-            for newer in range(lag):
-                new = new and past[user, newer] != source
-            if new:
-                _link(ids, weights, error, used, total, source, item, weight)
-                if params.both:
-                    _link(ids, weights, error, used, total, item, source, weight)
-            weight *= params.decay
-        for lag in range(depth - 1, 0, -1):
-            past[user, lag] = past[user, lag - 1]
-        past[user, 0] = item
-
-
-@kernel
-def gather(state: NeighbourState, params: NeighbourParams, view: View, scores: Array, table: Array) -> int:
-    """Score the neighbours of the user's last items into a small hash table; return how many there are.
-
-    ``table`` maps a hash place to a row of ``scores`` (-1 free); a row of ``scores`` is item, weight
-    from the last item, from the last few with decay, and their share of what went out.
-    """
-    ids, weights, error, used, total = state.ids, state.weight, state.error, state.used, state.total
-    past, kinds, mask = view.items, view.kinds, table.shape[0] - 1
-    n, lags, weight = 0, 0, 1.0
-    for j in range(view.n):
-        if lags == state.past.shape[1]:
-            break
-        source = past[j]
-        if not params.kinds >> kinds[j] & 1 or source < 0 or source >= used.shape[0]:
-            continue
-        first = True
-        for newer in range(j):
-            first = first and not (past[newer] == source and params.kinds >> kinds[newer] & 1)
-        if first:
-            for k in range(used[source]):
-                target = ids[source, k]
-                sure = np.float64(weights[source, k]) - np.float64(error[source, k])
-                place = (np.int64(target) * 40503) & mask
-                while table[place] >= 0 and scores[table[place], 0] != target:
-                    place = (place + 1) & mask
-                row = table[place]
-                if row < 0:
-                    row = n
-                    table[place] = n
-                    scores[n, 0], scores[n, 1], scores[n, 2], scores[n, 3] = target, 0.0, 0.0, 0.0
-                    n += 1
-                if lags == 0:
-                    scores[row, 1] += sure
-                scores[row, 2] += weight * sure
-                scores[row, 3] += weight * sure / total[source, 0]
-        weight *= params.decay
-        lags += 1
-    return n
-
-
-@kernel
-def new_scratch(state: NeighbourState) -> tuple[Array, Array]:
-    """Room for `gather`, local to a call so that threads may read together."""
-    most = state.past.shape[1] * state.ids.shape[1]
-    places = 16
-    while places < 2 * most:
-        places *= 2
-    return np.empty((most + 1, 4)), np.full(places, -1, np.int64)
-
-
-@kernel
-def read(
-    state: NeighbourState,
-    params: NeighbourParams,
-    view: View,
+    depth: int,
+    mask: int,
+    decay: float,
+    op: Array,
+    n: int,
+    past: Array,
+    kinds: Array,
     candidates: Array,
-    scores: Array,
-    table: Array,
     out: Array,
     first: int,
     col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate; no history and an unknown item read as NaN."""
-    table[:] = -1
-    n = gather(state, params, view, scores, table)
-    mask, op, total = table.shape[0] - 1, params.op, state.total
-    known_items = state.used.shape[0] if view.n > 0 else 0
+    _, scores, table = gather(ids, weights, error, used, total, depth, mask, decay, n, past, kinds)
+    items, size = used.shape[0] if n > 0 else 0, table.shape[0]
     for i in range(candidates.shape[0]):
-        item = candidates[i]
-        known = 0 <= item < known_items
-        row = -1
-        if known and n > 0:
-            place = (np.int64(item) * 40503) & mask
+        item = np.int64(candidates[i])
+        known, row = 0 <= item < items, np.int64(-1)
+        if known:
+            place = item * 40503 & (size - 1)
             while table[place] >= 0 and scores[table[place], 0] != item:
-                place = (place + 1) & mask
+                place = (place + 1) & (size - 1)
             row = table[place]
         for c in range(op.shape[0]):
             how = op[c, 0]
@@ -251,79 +123,27 @@ def replay(
     limit: int,
 ) -> int:
     """The six lines."""
-    past_items, past_kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
-    past_times, done = np.empty(HISTORY, np.int64), start
-    scores, table = new_scratch(state)
+    (ids, weights, error, used, total, past), (mask, decay, both, op) = state, params
+    ints, depth, at = events.ints, past.shape[1], 0
+    seen, kinds, times = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8), np.empty(HISTORY, np.int64)
     while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
         r = reads.order[next_read]
-        update(state, params, events, done - start, reads.cut[r] - start)
-        done = max(done, reads.cut[r])
+        to = reads.cut[r] - start
+        update(ids, weights, error, used, total, past, mask, decay, both, ints, at, to)
+        at = max(at, to)
         a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = view_of(log, reads, r, HISTORY, past_items, past_kinds, past_times)
-        read(state, params, view, reads.items[a:b], scores, table, reads.out, a, col)
+        asked, n = reads.items[a:b], follow(log, reads.head[r], HISTORY, seen, kinds, times)
+        read(
+            ids, weights, error, used, total, depth, mask, decay, op, n, seen, kinds, asked, reads.out, a, col
+        )
         next_read += 1
-    update(state, params, events, done - start, stop - start)
+    update(ids, weights, error, used, total, past, mask, decay, both, ints, at, stop - start)
     return next_read
 
 
-@kernel
-def update_door(
-    ids: Array,
-    weight: Array,
-    error: Array,
-    used: Array,
-    total: Array,
-    past: Array,
-    mask: int,
-    decay: float,
-    both: int,
-    op: Array,
-    ints: Array,
-    floats: Array,
-) -> None:
-    """`update` with flat arguments."""
-    state = NeighbourState(ids, weight, error, used, total, past)
-    update(state, NeighbourParams(mask, decay, both, op), Events(ints, floats), 0, 1)
-
-
-@kernel
-def read_door(
-    ids: Array,
-    weight: Array,
-    error: Array,
-    used: Array,
-    total: Array,
-    past: Array,
-    mask: int,
-    decay: float,
-    both: int,
-    op: Array,
-    user: int,
-    time: int,
-    n: int,
-    items: Array,
-    kinds: Array,
-    times: Array,
-    candidates: Array,
-    out: Array,
-    col: int,
-) -> None:
-    """`read` with flat arguments."""
-    state = NeighbourState(ids, weight, error, used, total, past)
-    scores, table = new_scratch(state)
-    view = View(user, time, n, items, kinds, times)
-    read(state, NeighbourParams(mask, decay, both, op), view, candidates, scores, table, out, 0, col)
-
-
-@kernel
-def offer_door(state: NeighbourState, params: NeighbourParams, view: View) -> Array:
-    """All neighbours of the user's last items: float64 (n, 4), see `gather`."""
-    scores, table = new_scratch(state)
-    return scores[: gather(state, params, view, scores, table)]
-
-
-_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
-_read: Callable[..., None] = read_door
+_gather: Callable[..., tuple[int, Array, Array]] = gather
+_update: Callable[..., None] = update  # called with stars, which types cannot follow
+_read: Callable[..., None] = read
 
 
 def _name(feature: Feature) -> str:
@@ -372,7 +192,6 @@ class Neighbours(Family):
         self.name, self.key, self.position = _name(features[0]), key, 0
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
         self._params = NeighbourParams(mask, config.lag_decay, int(config.both), op)
-        self._flat: tuple[Any, ...] = self._params
         self.kinds = mask
         self._shape = (config.neighbours, config.past)
         self._adopt(_empty(sizes.item, sizes.user, *self._shape), sizes.item, sizes.user)
@@ -382,6 +201,7 @@ class Neighbours(Family):
         ids, weight, error, used, total, past = full
         lists = (ids[:items], weight[:items], error[:items], used[:items], total[:items])
         self._state = NeighbourState(*lists, past[:users])
+        self._reads = (*lists, past.shape[1], *self._params[:2])
 
     def step(self, block: Block, reads: Reads, col: int, next_read: int, limit: int) -> int:
         """See `Family.step`."""
@@ -390,13 +210,12 @@ class Neighbours(Family):
     def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         if self.kinds >> kind & 1:
-            _update(*self._state, *self._flat, ints, floats)
+            _update(*self._state, *self._params[:3], ints, 0, 1)
         self.position += 1
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        placed: tuple[Any, ...] = (*self._flat, *view, candidates, out, col)
-        _read(*self._state, *placed)
+        _read(*self._reads, self._params.op, view.n, view.items, view.kinds, candidates, out, 0, col)
 
     def offer(self, view: View, items: ItemTable, k: int) -> tuple[Array, Array]:
         """The ``k`` strongest neighbours of the user's last items that are not in the view, ties by code.
@@ -406,7 +225,8 @@ class Neighbours(Family):
         codes : int32 array, scores : float32 array
             By decayed weight, as the ``recent`` statistic.
         """
-        found = offer_door(self._state, self._params, view)
+        n, scores, _ = _gather(*self._reads, view.n, view.items, view.kinds)
+        found = scores[:n]
         found = found[~np.isin(found[:, 0], view.items[: view.n])]
         best = np.lexsort((found[:, 0], -found[:, 2]))[:k]
         return found[best, 0].astype(np.int32), found[best, 2].astype(np.float32)

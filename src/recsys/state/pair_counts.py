@@ -13,19 +13,12 @@ from numpy.typing import NDArray
 
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
-from recsys.state.counts import candidate_code
+from recsys.state.counts import codes_of
+from recsys.state.events import KIND, USER, Events
 from recsys.state.family import (
     BLOCK,
     KEY_NUMBER,
-    KIND,
-    PLACE,
-    PRICE,
-    REQUEST,
-    TIME,
-    USER,
-    VALUE,
     Block,
-    Events,
     Family,
     Feature,
     Reads,
@@ -33,21 +26,8 @@ from recsys.state.family import (
     StateConfig,
 )
 from recsys.state.hashtable import bits_for, build_index, find, find_or_add, pair_key
-from recsys.state.row import (
-    Spec,
-    add,
-    build_spec,
-    fade,
-    fading,
-    kinds_of,
-    move_clock,
-    n_sums,
-    new_tally,
-    showing,
-    uses_tally,
-    weigh,
-    write_stats,
-)
+from recsys.state.row import add_events, new_tally, read_rows
+from recsys.state.spec import Spec, build_spec, kinds_of, n_sums, uses_tally
 
 Array = NDArray[Any]
 TOTAL_KEY = -2  # the key of row 0, which no pair has
@@ -75,62 +55,67 @@ class PairParams(NamedTuple):
 
 
 @kernel
-def update(state: PairState, params: PairParams, bits: int, events: Events, start: int, stop: int) -> None:
+def update(
+    places: Array,
+    keys: Array,
+    table: Array,
+    clock: Array,
+    tally: Array,
+    used: Array,
+    half: Array,
+    slot: Array,
+    key: int,
+    kinds: int,
+    shows: bool,
+    sums: int,
+    bits: int,
+    ints: Array,
+    floats: Array,
+    start: int,
+    stop: int,
+) -> None:
     """Count each event in its pair's row and in the total; other event types make no row."""
-    places, keys, table, used = state.places, state.keys, state.table, state.used
-    tally, clock, half, slot = state.tally, state.clock, params.spec.half, params.spec.slot
-    ints, floats = events.ints, events.floats
-    amount = np.empty(half.shape[0])
+    place = np.empty(max(stop - start, 0), np.int64)
     for i in range(start, stop):
-        kind = ints[i, KIND]
-        if params.kinds >> kind & 1:
-            hit, expected = 1.0, 0.0
-            if params.shows:
-                hit, expected = showing(tally, kind, ints[i, REQUEST], ints[i, PLACE])
-            key = pair_key(ints[i, USER], ints[i, params.key])
-            if key >= 0:
-                row = find_or_add(places, bits, key, used[0])
+        row = -2
+        if kinds >> ints[i, KIND] & 1:
+            row = -1
+            pair = pair_key(ints[i, USER], ints[i, key])
+            if pair >= 0:
+                row = find_or_add(places, bits, pair, used[0])
                 if row == used[0]:
-                    keys[row] = key
+                    keys[row] = pair
                     used[0] += 1
-                time = float(ints[i, TIME])
-                value, price = np.float64(floats[i, VALUE]), np.float64(floats[i, PRICE])
-                move_clock(table, used[0], half, clock, time)
-                weigh(half, slot, clock[0], kind, time, value, price, hit, expected, amount)
-                add(table, row, amount, params.sums)
-                add(table, 0, amount, params.sums)
+        place[i - start] = row
+    add_events(table, used[0], clock, tally, half, slot, shows, sums, ints, floats, start, place)
 
 
 @kernel
 def read(
-    state: PairState,
-    params: PairParams,
+    places: Array,
+    table: Array,
+    clock: Array,
+    half: Array,
+    op: Array,
+    number: Array,
+    key: int,
     bits: int,
-    view: View,
-    items: ItemTable,
+    user: int,
+    time: int,
+    category: Array,
+    brand: Array,
     candidates: Array,
     out: Array,
     first: int,
     col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate; a pair never seen counts zero, an unknown one is NaN."""
-    places, table, half = state.places, state.table, params.spec.half
-    op, number = params.spec.op, params.spec.number
-    category, brand, time = items.category, items.brand, float(view.time)
-    slots, total = np.empty(half.shape[0]), np.empty(half.shape[0])
-    factor = fading(half, state.clock, time)
-    fade(table, 0, factor, total)
-    for i in range(candidates.shape[0]):
-        key = pair_key(view.user, candidate_code(params.key, view.user, candidates[i], category, brand))
-        if key < 0:
-            out[first + i, col : col + op.shape[0]] = np.nan
-            continue
-        row = find(places, bits, key)
-        if row < 0:
-            slots[:] = 0.0
-        else:
-            fade(table, row, factor, slots)
-        write_stats(op, number, slots, total, time, out, first + i, col)
+    place = codes_of(key, user, category, brand, candidates)
+    for i in range(place.shape[0]):
+        pair = pair_key(user, place[i])
+        row = find(places, bits, pair) if pair >= 0 else -1
+        place[i] = row if row >= 0 or pair < 0 else -2
+    read_rows(table, clock, half, op, number, place, float(time), out, first, col)
 
 
 @kernel
@@ -149,92 +134,62 @@ def replay(
     limit: int,
 ) -> int:
     """The six lines."""
-    done, kinds = start, log.kind[:0]
+    (places, keys, table, clock, tally, used), (key, kinds, shows, sums, spec) = state, params
+    (half, slot, op, number), (ints, floats), at = spec, events, 0
     while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
         r = reads.order[next_read]
-        update(state, params, bits, events, done - start, reads.cut[r] - start)
-        done = max(done, reads.cut[r])
-        a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = View(reads.user[r], reads.time[r], 0, reads.items[:0], kinds, reads.time[:0])
-        read(state, params, bits, view, items, reads.items[a:b], reads.out, a, col)
+        to = reads.cut[r] - start
+        update(
+            places,
+            keys,
+            table,
+            clock,
+            tally,
+            used,
+            half,
+            slot,
+            key,
+            kinds,
+            shows,
+            sums,
+            bits,
+            ints,
+            floats,
+            at,
+            to,
+        )
+        at = max(at, to)
+        a, b, user, time = reads.offsets[r], reads.offsets[r + 1], reads.user[r], reads.time[r]
+        asked, category, brand, out = reads.items[a:b], items.category, items.brand, reads.out
+        read(
+            places, table, clock, half, op, number, key, bits, user, time, category, brand, asked, out, a, col
+        )
         next_read += 1
-    update(state, params, bits, events, done - start, stop - start)
+    to = stop - start
+    update(
+        places,
+        keys,
+        table,
+        clock,
+        tally,
+        used,
+        half,
+        slot,
+        key,
+        kinds,
+        shows,
+        sums,
+        bits,
+        ints,
+        floats,
+        at,
+        to,
+    )
     return next_read
 
 
-@kernel
-def update_door(
-    places: Array,
-    keys: Array,
-    table: Array,
-    clock: Array,
-    tally: Array,
-    used: Array,
-    key: int,
-    kinds: int,
-    shows: bool,
-    sums: int,
-    half: Array,
-    slot: Array,
-    op: Array,
-    number: Array,
-    bits: int,
-    ints: Array,
-    floats: Array,
-) -> None:
-    """`update` with flat arguments."""
-    params = PairParams(key, kinds, shows, sums, Spec(half, slot, op, number))
-    update(PairState(places, keys, table, clock, tally, used), params, bits, Events(ints, floats), 0, 1)
-
-
-@kernel
-def read_door(
-    places: Array,
-    keys: Array,
-    table: Array,
-    clock: Array,
-    tally: Array,
-    used: Array,
-    key: int,
-    kinds: int,
-    shows: bool,
-    sums: int,
-    half: Array,
-    slot: Array,
-    op: Array,
-    number: Array,
-    bits: int,
-    user: int,
-    time: int,
-    items: Array,
-    history: Array,
-    times: Array,
-    category: Array,
-    brand: Array,
-    price: Array,
-    candidates: Array,
-    out: Array,
-    col: int,
-) -> None:
-    """`read` with flat arguments."""
-    params = PairParams(key, kinds, shows, sums, Spec(half, slot, op, number))
-    view = View(user, time, 0, items, history, times)
-    catalogue = ItemTable(category, brand, price, times, times)
-    read(
-        PairState(places, keys, table, clock, tally, used),
-        params,
-        bits,
-        view,
-        catalogue,
-        candidates,
-        out,
-        0,
-        col,
-    )
-
-
-_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
-_read: Callable[..., None] = read_door
+_update: Callable[..., None] = update  # called with stars, which types cannot follow
+_read: Callable[..., None] = read
 
 
 class PairCounts(Family):
@@ -257,7 +212,6 @@ class PairCounts(Family):
         self._params = PairParams(
             KEY_NUMBER[key.removeprefix("user_")], self.kinds, uses_tally(spec), n_sums(spec), spec
         )
-        self._flat: tuple[Any, ...] = (*self._params[:-1], *spec)
         self._cap = max(config.max_pairs, 4 * BLOCK)
         self._clear()
 
@@ -276,7 +230,11 @@ class PairCounts(Family):
         table = np.zeros((capacity, rows.shape[1]))
         table[: len(rows)] = rows
         used = np.array([len(keys), evicted], np.int64)
-        self._state = PairState(build_index(keys, self._bits), all_keys, table, clock, tally, used)
+        places = build_index(keys, self._bits)
+        self._state = PairState(places, all_keys, table, clock, tally, used)
+        key, kinds, shows, sums, (half, slot, op, number) = self._params
+        self._updates = (*self._state, half, slot, key, kinds, shows, sums, self._bits)
+        self._reads = (places, table, clock, half, op, number, key, self._bits)
 
     def _again(self, rows: Array | slice, evicted: int, room: int = 0) -> None:
         """Lay the table out anew with these of its rows."""
@@ -324,16 +282,14 @@ class PairCounts(Family):
     def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         if self.kinds >> kind & 1:
-            _update(*self._state, *self._flat, self._bits, ints, floats)
+            _update(*self._updates, ints, floats, 0, 1)
         self.position += 1
         if self.position % BLOCK == 0:
             self.keep_house()
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        user, time, _, past, kinds, times = view
-        placed: tuple[Any, ...] = (user, time, past, kinds, times, *items[:3], candidates, out, col)
-        _read(*self._state, *self._flat, self._bits, *placed)
+        _read(*self._reads, view.user, view.time, items.category, items.brand, candidates, out, 0, col)
 
     def grow(self, sizes: Sizes) -> None:
         """See `Family.grow`; a hash table needs nothing."""
@@ -348,7 +304,8 @@ class PairCounts(Family):
     def restore(self, arrays: Mapping[str, Array], position: int) -> None:
         """See `Family.restore`."""
         names = ("keys", "table", "clock", "tally")
-        self._adopt(*(arrays[name] for name in names), int(arrays["evicted"][0]))
+        keys, table, clock, tally = (np.array(arrays[name]) for name in names)
+        self._adopt(keys, table, clock, tally, int(arrays["evicted"][0]))
         self.position = position
 
     def scratch(self) -> "PairCounts":

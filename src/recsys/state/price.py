@@ -4,7 +4,7 @@ Weighted Welford sums (West, CACM 1979). The event's own price wins over the cat
 weighs more than a look.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +14,10 @@ from recsys.core.columns import PURCHASE
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
+from recsys.state.events import KIND, PRICE, USER, Events
 from recsys.state.family import (
-    KIND,
-    PRICE,
-    USER,
     Block,
     Column,
-    Events,
     Family,
     Feature,
     Reads,
@@ -58,13 +55,14 @@ class PriceParams(NamedTuple):
 
 
 @kernel
-def update(state: PriceState, params: PriceParams, events: Events, start: int, stop: int) -> None:
+def update(
+    sums: Array, mask: int, purchase: float, ints: Array, floats: Array, start: int, stop: int
+) -> None:
     """Move the user's mean towards each event's price."""
-    sums, ints, floats = state.sums, events.ints, events.floats
     for i in range(start, stop):
         user, kind, price = ints[i, USER], ints[i, KIND], np.float64(floats[i, PRICE])
-        if params.kinds >> kind & 1 and 0 <= user < sums.shape[0] and price > 0.0:
-            weight = params.purchase if kind == PURCHASE else 1.0
+        if mask >> kind & 1 and 0 <= user < sums.shape[0] and price > 0.0:
+            weight = purchase if kind == PURCHASE else 1.0
             log_price = np.log(price)
             gap = log_price - sums[user, 1]
             sums[user, 0] += weight
@@ -74,21 +72,13 @@ def update(state: PriceState, params: PriceParams, events: Events, start: int, s
 
 @kernel
 def read(
-    state: PriceState,
-    params: PriceParams,
-    view: View,
-    items: ItemTable,
-    candidates: Array,
-    out: Array,
-    first: int,
-    col: int,
+    sums: Array, op: Array, user: int, prices: Array, candidates: Array, out: Array, first: int, col: int
 ) -> None:
     """Write one row of ``out`` for each candidate, from row ``first``."""
-    user, sums, prices, op = view.user, state.sums, items.price, params.op
     weight, mean, squares = 0.0, np.nan, 0.0
     if 0 <= user < sums.shape[0] and sums[user, 0] > 0.0:
         weight, mean, squares = sums[user, 0], sums[user, 1], sums[user, 2]
-    user_spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
+    spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
     for i in range(candidates.shape[0]):
         item = candidates[i]
         price = np.float64(prices[item]) if 0 <= item < prices.shape[0] else np.nan
@@ -99,7 +89,7 @@ def read(
             if how == RATIO:
                 result = log_price - mean
             elif how == Z:
-                result = (log_price - mean) / user_spread
+                result = (log_price - mean) / spread
             elif how == USUAL:
                 result = mean
             out[first + i, col + c] = result
@@ -120,51 +110,16 @@ def replay(
     limit: int,
 ) -> int:
     """The six lines."""
-    done, kinds = start, log.kind[:0]
+    sums, (mask, purchase, op), (ints, floats), at = state.sums, params, events, 0
     while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
         r = reads.order[next_read]
-        update(state, params, events, done - start, reads.cut[r] - start)
-        done = max(done, reads.cut[r])
+        update(sums, mask, purchase, ints, floats, at, reads.cut[r] - start)
+        at = max(at, reads.cut[r] - start)
         a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = View(reads.user[r], reads.time[r], 0, reads.items[:0], kinds, reads.time[:0])
-        read(state, params, view, items, reads.items[a:b], reads.out, a, col)
+        read(sums, op, reads.user[r], items.price, reads.items[a:b], reads.out, a, col)
         next_read += 1
-    update(state, params, events, done - start, stop - start)
+    update(sums, mask, purchase, ints, floats, at, stop - start)
     return next_read
-
-
-@kernel
-def update_door(sums: Array, mask: int, purchase: float, op: Array, ints: Array, floats: Array) -> None:
-    """`update` with flat arguments."""
-    update(PriceState(sums), PriceParams(mask, purchase, op), Events(ints, floats), 0, 1)
-
-
-@kernel
-def read_door(
-    sums: Array,
-    mask: int,
-    purchase: float,
-    op: Array,
-    user: int,
-    time: int,
-    items: Array,
-    kinds: Array,
-    times: Array,
-    category: Array,
-    brand: Array,
-    price: Array,
-    candidates: Array,
-    out: Array,
-    col: int,
-) -> None:
-    """`read` with flat arguments."""
-    catalogue = ItemTable(category, brand, price, times, times)
-    view = View(user, time, 0, items, kinds, times)
-    read(PriceState(sums), PriceParams(mask, purchase, op), view, catalogue, candidates, out, 0, col)
-
-
-_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
-_read: Callable[..., None] = read_door
 
 
 class Price(Family):
@@ -204,7 +159,6 @@ class Price(Family):
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
         self.kinds = type_mask(())
         self._params = PriceParams(self.kinds, config.purchase_weight, op)
-        self._flat: tuple[Any, ...] = self._params
         self._adopt(np.zeros((sizes.user, 3)), sizes.user)
 
     def _adopt(self, full: Array, users: int) -> None:
@@ -217,14 +171,12 @@ class Price(Family):
     def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         if self.kinds >> kind & 1:
-            _update(*self._state, *self._flat, ints, floats)
+            update(self._state.sums, self.kinds, self._params.purchase, ints, floats, 0, 1)
         self.position += 1
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        user, time, _, past, kinds, times = view
-        placed: tuple[Any, ...] = (user, time, past, kinds, times, *items[:3], candidates, out, col)
-        _read(*self._state, *self._flat, *placed)
+        read(self._state.sums, self._params.op, view.user, items.price, candidates, out, 0, col)
 
     def grow(self, sizes: Sizes) -> None:
         """See `Family.grow`."""

@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
-from recsys.core.log import HISTORY, EventLog, ItemTable, View
+from recsys.core.log import HISTORY, EventLog, ItemTable, View, follow
+from recsys.state.events import ITEM, KIND, TIME, USER, Events
 from recsys.state.family import (
     DAY_US,
-    ITEM,
-    KIND,
-    TIME,
-    USER,
     Block,
     Column,
-    Events,
     Family,
     Feature,
     Reads,
@@ -30,7 +26,6 @@ from recsys.state.family import (
     StateConfig,
     base_name,
     type_mask,
-    view_of,
 )
 
 Array = NDArray[Any]
@@ -76,57 +71,77 @@ class RecentParams(NamedTuple):
 
 
 @kernel
-def update(state: RecentState, params: RecentParams, events: Events, start: int, stop: int) -> None:
+def update(
+    items: Array,
+    kinds: Array,
+    times: Array,
+    total: Array,
+    mask: int,
+    ints: Array,
+    start: int,
+    stop: int,
+) -> None:
     """Write each interaction over its user's oldest one."""
-    items, kinds, times, count, ints = state.items, state.kinds, state.times, state.total, events.ints
     for i in range(start, stop):
         user = ints[i, USER]
-        if params.kinds >> ints[i, KIND] & 1 and 0 <= user < count.shape[0]:
-            place = count[user] % HISTORY
+        if mask >> ints[i, KIND] & 1 and 0 <= user < total.shape[0]:
+            place = total[user] % HISTORY
             items[user, place] = ints[i, ITEM]
             kinds[user, place] = ints[i, KIND]
             times[user, place] = ints[i, TIME]
-            count[user] += 1
+            total[user] += 1
 
 
 @kernel
-def ring_view(state: RecentState, user: int, items: Array, kinds: Array, times: Array) -> int:
+def ring_view(
+    ring_items: Array,
+    ring_kinds: Array,
+    ring_times: Array,
+    total: Array,
+    user: int,
+    items: Array,
+    kinds: Array,
+    times: Array,
+) -> int:
     """Fill the buffers with a user's last interactions, newest first; return how many."""
-    if user < 0 or user >= state.total.shape[0]:
+    if user < 0 or user >= total.shape[0]:
         return 0
-    count = state.total[user]
+    count = total[user]
     n = min(count, HISTORY)
     for j in range(n):
         place = (count - 1 - j) % HISTORY
-        items[j] = state.items[user, place]
-        kinds[j] = state.kinds[user, place]
-        times[j] = state.times[user, place]
+        items[j] = ring_items[user, place]
+        kinds[j] = ring_kinds[user, place]
+        times[j] = ring_times[user, place]
     return int(n)
 
 
 @kernel
-def _share(past: Array, n: int, codes: Array, item: int, depth: int) -> float:
-    """Share of the last ``depth`` items with the candidate's category or brand."""
-    if item < 0 or item >= codes.shape[0] or codes[item] < 0 or n == 0:
-        return np.nan
-    n, same, code = min(n, depth), 0, codes[item]
-    for j in range(n):
-        if 0 <= past[j] < codes.shape[0] and codes[past[j]] == code:
-            same += 1
-    return same / n
-
-
-@kernel
 def read(
-    params: RecentParams, view: View, items: ItemTable, candidates: Array, out: Array, first: int, col: int
+    op: Array,
+    time: int,
+    n: int,
+    past: Array,
+    times: Array,
+    category: Array,
+    brand: Array,
+    candidates: Array,
+    out: Array,
+    first: int,
+    col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate, from row ``first``."""
-    past, n, op = view.items, view.n, params.op
-    category, brand = items.category, items.brand
-    hours = max(float(view.time - view.times[0]), 0.0) / HOUR_US if n > 0 else np.nan
+    hours = max(float(time - times[0]), 0.0) / HOUR_US if n > 0 else np.nan
+    group = np.full((2, n + 1), -1, np.int32)  # category and brand of the past items; at n the candidate's
+    for j in range(n):
+        if 0 <= past[j] < category.shape[0]:
+            group[0, j], group[1, j] = category[past[j]], brand[past[j]]
     for i in range(candidates.shape[0]):
         item = candidates[i]
         steps, times_seen = -1, 0
+        group[:, n] = -1
+        if 0 <= item < category.shape[0]:
+            group[0, n], group[1, n] = category[item], brand[item]
         if item >= 0:
             for j in range(n - 1, -1, -1):
                 if past[j] == item:
@@ -139,10 +154,12 @@ def read(
                 result = float(n)
             elif how == HOURS:
                 result = hours
-            elif how == SAME_CATEGORY:
-                result = _share(past, n, category, item, op[c, 1])
-            elif how == SAME_BRAND:
-                result = _share(past, n, brand, item, op[c, 1])
+            elif how in (SAME_CATEGORY, SAME_BRAND):
+                which, depth, same = how - SAME_CATEGORY, min(n, op[c, 1]), 0
+                if group[which, n] >= 0 and n > 0:
+                    for j in range(depth):
+                        same += 1 if group[which, j] == group[which, n] else 0
+                    result = same / depth
             elif how == STEPS:
                 result = float(steps) if steps >= 0 else np.nan
             elif item >= 0:  # SEEN, TIMES_SEEN
@@ -165,76 +182,22 @@ def replay(
     limit: int,
 ) -> int:
     """The six lines, though reads need the log alone: what a request may see is in its head."""
-    past_items, past_kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
-    past_times, done = np.empty(HISTORY, np.int64), start
+    (ring_items, ring_kinds, ring_times, total), mask, ints, at = state, params.kinds, events.ints, 0
+    past, kinds, times = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8), np.empty(HISTORY, np.int64)
     while next_read < reads.order.shape[0] and reads.cut[reads.order[next_read]] < limit:
         r = reads.order[next_read]
-        update(state, params, events, done - start, reads.cut[r] - start)
-        done = max(done, reads.cut[r])
+        update(ring_items, ring_kinds, ring_times, total, mask, ints, at, reads.cut[r] - start)
+        at = max(at, reads.cut[r] - start)
         a, b = reads.offsets[r], reads.offsets[r + 1]
-        view = view_of(log, reads, r, HISTORY, past_items, past_kinds, past_times)
-        read(params, view, items, reads.items[a:b], reads.out, a, col)
+        asked, n = reads.items[a:b], follow(log, reads.head[r], HISTORY, past, kinds, times)
+        read(params.op, reads.time[r], n, past, times, items.category, items.brand, asked, reads.out, a, col)
         next_read += 1
-    update(state, params, events, done - start, stop - start)
+    update(ring_items, ring_kinds, ring_times, total, mask, ints, at, stop - start)
     return next_read
 
 
-@kernel
-def update_door(
-    items: Array,
-    kinds: Array,
-    times: Array,
-    count: Array,
-    mask: int,
-    op: Array,
-    ints: Array,
-    floats: Array,
-) -> None:
-    """`update` with flat arguments."""
-    state = RecentState(items, kinds, times, count)
-    update(state, RecentParams(mask, op), Events(ints, floats), 0, 1)
-
-
-@kernel
-def view_door(
-    ring_items: Array,
-    ring_kinds: Array,
-    ring_times: Array,
-    count: Array,
-    user: int,
-    items: Array,
-    kinds: Array,
-    times: Array,
-) -> int:
-    """`ring_view` with flat arguments."""
-    return ring_view(RecentState(ring_items, ring_kinds, ring_times, count), user, items, kinds, times)
-
-
-@kernel
-def read_door(
-    mask: int,
-    op: Array,
-    user: int,
-    time: int,
-    n: int,
-    items: Array,
-    kinds: Array,
-    times: Array,
-    category: Array,
-    brand: Array,
-    price: Array,
-    candidates: Array,
-    out: Array,
-    col: int,
-) -> None:
-    """`read` with flat arguments."""
-    catalogue = ItemTable(category, brand, price, times, times)
-    view = View(user, time, n, items, kinds, times)
-    read(RecentParams(mask, op), view, catalogue, candidates, out, 0, col)
-
-
-_update: Callable[..., None] = update_door  # called with stars, which types cannot follow
-_read: Callable[..., None] = read_door
+_update: Callable[..., None] = update  # called with stars, which types cannot follow
+_read: Callable[..., None] = read
 
 
 def _plan(
@@ -284,7 +247,6 @@ class Recent(Family):
         self.name, self.key, self.position = "recent_user", key, 0
         self.kinds = type_mask(())
         self._params = RecentParams(self.kinds, op)
-        self._flat: tuple[Any, ...] = self._params
         self._adopt(_empty(sizes.user), sizes.user)
 
     def _adopt(self, full: RecentState, users: int) -> None:
@@ -298,20 +260,20 @@ class Recent(Family):
     def observe(self, kind: int, ints: Array, floats: Array) -> None:
         """See `Family.observe`."""
         if self.kinds >> kind & 1:
-            _update(*self._state, *self._flat, ints, floats)
+            _update(*self._state, self.kinds, ints, 0, 1)
         self.position += 1
 
     def view(self, user: int, time: int) -> View:
         """What the user's history is now; an unknown user has none."""
         items, kinds = np.full(HISTORY, -1, np.int32), np.zeros(HISTORY, np.int8)
         times = np.zeros(HISTORY, np.int64)
-        n = view_door(*self._state, user, items, kinds, times)
+        n = ring_view(*self._state, user, items, kinds, times)
         return View(user, time, n, items, kinds, times)
 
     def read(self, view: View, items: ItemTable, candidates: Array, out: Array, col: int) -> None:
         """See `Family.read`."""
-        placed: tuple[Any, ...] = (*self._params, *view, *items[:3], candidates, out, col)
-        _read(*placed)
+        past = (view.time, view.n, view.items, view.times)
+        _read(self._params.op, *past, items.category, items.brand, candidates, out, 0, col)
 
     def offer(self, view: View, items: ItemTable, k: int) -> tuple[Array, Array]:
         """The user's own items, most often and then most lately used first: codes int32, counts float32."""

@@ -1,10 +1,8 @@
 """All families of a model together: replay, advance, observe, read; save, map, grow, version."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.as_of import OWN_KEYS, Cuts
-from recsys.core.errors import BundleError, ConfigError, DataError
+from recsys.core.errors import ConfigError, DataError
 from recsys.core.log import (
     EventLog,
     ItemTable,
@@ -20,11 +18,11 @@ from recsys.core.log import (
     RowBlock,
     View,
     heads,
-    load_array,
     load_items,
     save_items,
 )
 from recsys.state.counts import Counts
+from recsys.state.events import new_events, pack_one
 from recsys.state.family import (
     Column,
     Family,
@@ -33,11 +31,10 @@ from recsys.state.family import (
     Sizes,
     StateConfig,
     make_reads,
-    new_events,
     no_reads,
-    pack_one,
     play,
 )
+from recsys.state.files import check_families, config_of, read_families, read_manifest, write_families
 from recsys.state.neighbours import Neighbours
 from recsys.state.pair_counts import PairCounts
 from recsys.state.price import Price
@@ -45,8 +42,6 @@ from recsys.state.recent import Recent
 from recsys.state.static import Static
 
 Array = NDArray[Any]
-FORMAT = 1
-MANIFEST = "manifest.json"
 FAMILIES: Mapping[str, Any] = {
     "counts": Counts,
     "pair_counts": PairCounts,
@@ -302,45 +297,11 @@ class State:
         for family in self.families:
             family.grow(_sizes(self.n_users, items))
 
-    def _prints(self) -> dict[str, str]:
-        """A hash a family of everything that its arrays depend on, events aside."""
-        sizes = {key: value for key, value in asdict(self.config).items() if key != "rows"}
-        prints = {}
-        for family in self.families:
-            rows = [
-                asdict(row) for row in self.config.rows.values() if row.family == family.name.split("_")[0]
-            ]
-            told = [family.version, family.key, self.clock, sizes, [asdict(c) for c in family.columns], rows]
-            prints[family.name] = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-        return prints
-
     def save(self, folder: Path) -> None:
         """Write arrays as ``.npy`` and a JSON manifest; equal states give equal bytes."""
-        folder.mkdir(parents=True, exist_ok=True)
-        prints = self._prints()
-        families = {}
-        for family in self.families:
-            arrays = family.arrays()
-            for name, array in arrays.items():
-                np.save(folder / f"{family.name}.{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
-            families[family.name] = {
-                "version": family.version,
-                "parameters": prints[family.name],
-                "columns": [column.name for column in family.columns],
-                "arrays": sorted(arrays),
-            }
+        facts = {"position": self.position, "users": self.n_users}
+        write_families(self.families, self.config, self.clock, facts, folder)
         save_items(self.items, folder / "items")
-        manifest = {
-            "format": FORMAT,
-            "clock": self.clock,
-            "position": self.position,
-            "users": self.n_users,
-            "config": asdict(self.config),
-            "families": families,
-        }
-        (folder / MANIFEST).write_text(
-            json.dumps(manifest, indent=1, sort_keys=False) + "\n", encoding="utf-8"
-        )
 
     @classmethod
     def load(cls, folder: Path, config: StateConfig | None = None) -> "State":
@@ -357,58 +318,14 @@ class State:
         BundleError
             If files are missing, or a family's version or parameters are not those of this code or config.
         """
-        manifest = _read_manifest(folder)
-        made_with = _config_of(manifest["config"])
+        manifest = read_manifest(folder)
+        made_with, saved = config_of(manifest), manifest["families"]
+        if config is not None:
+            check_families(manifest, config, folder)
+        names = frozenset(name for family in saved.values() for name in family["columns"])
         items = load_items(folder / "items")
-        names = frozenset(name for family in manifest["families"].values() for name in family["columns"])
-        state = cls.new(config or made_with, manifest["clock"], manifest["users"], items, names)
-        prints = state._prints()
-        for family in state.families:
-            saved = manifest["families"].get(family.name, {})
-            if saved.get("version") != family.version or saved.get("parameters") != prints[family.name]:
-                raise BundleError(
-                    f"family {family.name} of the state in {folder}",
-                    expected=f"version {family.version} and the parameters of this config",
-                    found=f"version {saved.get('version', 'none')}, other parameters or rows",
-                    do="Replay the log, or install the version of recsys that wrote it.",
-                )
-            paths = {name: folder / f"{family.name}.{name}.npy" for name in saved["arrays"]}
-            missing = [path.name for path in paths.values() if not path.is_file()]
-            if missing:
-                raise BundleError(
-                    f"the state in {folder}",
-                    expected="every array of its manifest",
-                    found=", ".join(missing) + " missing",
-                    do="Copy the whole folder.",
-                )
-            family.restore({name: load_array(path) for name, path in paths.items()}, manifest["position"])
+        views = "recent_user" in saved
+        state = cls.new(made_with, manifest["clock"], manifest["users"], items, names, views=views)
+        read_families(state.families, made_with, manifest, folder)
         state.position = manifest["position"]
         return state
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(
-            f"the state in {folder}",
-            expected=MANIFEST,
-            found="no such file",
-            do="Give the folder that `save` wrote.",
-        ) from None
-    if manifest.get("format") != FORMAT:
-        raise BundleError(
-            f"the state in {folder}",
-            expected=f"format {FORMAT}",
-            found=str(manifest.get("format")),
-            do="Replay the log with this version of recsys.",
-        )
-    return manifest
-
-
-def _config_of(saved: dict[str, Any]) -> StateConfig:
-    rows = {}
-    for name, row in saved["rows"].items():
-        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-        rows[name] = Feature(**told)
-    return StateConfig(**{**saved, "rows": rows})

@@ -1,0 +1,160 @@
+"""The compile decorator: where its cache lies, what names it, and that it works where nothing can be written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from recsys.core import jit
+from recsys.core.jit import KERNELS, kernel
+
+FOLLOW = """
+import numpy as np
+from recsys.core import jit
+from recsys.core.log import make_log
+log = make_log([0, 1, 0], [5, 6, 7], [1, 2, 3], [1, 1, 1])
+print(log.prev.tolist(), jit.CACHE_FOLDER)
+"""
+
+
+def _run(code: str, **environment: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if k not in ("RECSYS_CACHE_DIR", "XDG_CACHE_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | environment,
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def _folder(**environment: str) -> str:
+    return _run("from recsys.core import jit; print(jit.CACHE_FOLDER)", **environment)
+
+
+def test_a_cache_folder_that_is_a_file_means_no_cache(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert _run(FOLLOW, RECSYS_CACHE_DIR=str(blocked)) == "[-1, -1, 0] None"
+    assert blocked.read_text() == "in the way"
+
+
+def test_a_place_where_no_folder_can_be_made_means_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECSYS_CACHE_DIR", "/proc/nothing/here")
+    assert jit._cache_folder() is None
+
+
+def test_the_cache_is_filled_and_used_again(tmp_path: Path) -> None:
+    first = _run(FOLLOW, RECSYS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="0")
+    files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.nbi"))
+    assert files, "the compiled code was kept"
+    written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")}
+    assert _run(FOLLOW, RECSYS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="0") == first
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")} == written, "nothing compiled again"
+
+
+def test_our_own_variable_goes_before_the_systems(tmp_path: Path) -> None:
+    ours, system = tmp_path / "ours", tmp_path / "system"
+    assert _folder(RECSYS_CACHE_DIR=str(ours), XDG_CACHE_HOME=str(system)).startswith(str(ours))
+    assert not system.exists()
+    assert _folder(XDG_CACHE_HOME=str(system)).startswith(str(system / "recsys" / "kernels"))
+
+
+def test_code_with_bounds_checks_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    plain = _folder(RECSYS_CACHE_DIR=str(tmp_path), NUMBA_BOUNDSCHECK="0")
+    checked = _folder(RECSYS_CACHE_DIR=str(tmp_path), NUMBA_BOUNDSCHECK="1")
+    assert Path(plain).parent == Path(checked).parent
+    assert plain != checked
+
+
+def test_the_folder_is_named_by_every_kernel_and_by_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("from recsys.core.jit import kernel\nX = 1\n")
+    two.write_text("Y = 1\n")
+    monkeypatch.setattr(jit, "_sources", lambda: iter([one]))
+    before = jit._fingerprint()
+    two.write_text("Y = 2\n")
+    assert jit._fingerprint() == before
+    one.write_text("from recsys.core.jit import kernel\nX = 2\n")
+    changed = jit._fingerprint()
+    assert changed != before, "a constant that a kernel reads was edited"
+    renamed = one.rename(tmp_path / "c.py")
+    monkeypatch.setattr(jit, "_sources", lambda: iter([renamed]))
+    assert jit._fingerprint() != changed
+
+
+def test_another_numba_has_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = jit._fingerprint()
+    monkeypatch.setattr(numba, "__version__", "0.0.0")
+    assert jit._fingerprint() != before
+
+
+def test_the_sources_are_the_files_that_hold_kernels() -> None:
+    files = list(jit._sources())
+    names = {"/".join(p.parts[-2:]) for p in files}
+    assert {"core/log.py", "core/gaps.py", "core/codes.py", "interest/user.py", "interest/score.py"} <= names
+    assert "core/errors.py" not in names and "data/clean.py" not in names
+    assert files == sorted(files)
+
+
+def test_numbas_own_setting_is_given_back() -> None:
+    before = numba.config.CACHE_DIR
+    with jit._cache_here(Path("/somewhere")):
+        assert numba.config.CACHE_DIR == "/somewhere"
+    assert numba.config.CACHE_DIR == before
+    with pytest.raises(RuntimeError), jit._cache_here(None):
+        assert numba.config.CACHE_DIR == ""
+        raise RuntimeError
+    assert numba.config.CACHE_DIR == before
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("RECSYS_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(homeless))
+    assert jit._cache_folder() is None
+
+
+def test_writable_says_so_and_leaves_nothing(tmp_path: Path) -> None:
+    assert jit._writable(tmp_path / "deep" / "er")
+    assert list((tmp_path / "deep" / "er").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    assert not jit._writable(tmp_path / "file")
+
+
+@pytest.mark.kernel
+def test_a_kernel_is_known_and_divides_like_numpy() -> None:
+    before = len(KERNELS)
+
+    @kernel
+    def ratio(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+        for i in range(a.shape[0]):
+            out[i] = a[i] / b[i]
+
+    try:
+        assert len(KERNELS) == before + 1
+        out = np.empty(3)
+        with np.errstate(all="ignore"):  # the plain function warns where compiled code does not
+            ratio(np.array([1.0, -1.0, 0.0]), np.zeros(3), out)
+        assert out[0] == np.inf and out[1] == -np.inf and np.isnan(out[2])
+    finally:
+        KERNELS.pop()
+
+
+def test_every_kernel_of_the_house_is_listed() -> None:
+    import recsys.interest.score  # its kernels are registered by importing it
+
+    names = {f"{k.__module__}.{k.__name__}" for k in KERNELS}
+    assert {"recsys.core.log.follow", "recsys.interest.score._score_rows", "recsys.interest.user.dot"} <= names
+    assert recsys.interest.score.__doc__

@@ -1,0 +1,120 @@
+"""Every file of conf/ composes and becomes typed settings; what is unclear is refused by its full name."""
+
+import pytest
+
+from recsys.cli import config_groups, main
+from recsys.core.columns import VARIANTS
+from recsys.core.errors import ConfigError
+from recsys.pipelines.door import compose
+from recsys.pipelines.path import READS, STAGES, stage_configs
+from recsys.pipelines.settings import RunConfig, load
+
+GROUPS = config_groups()
+OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
+
+
+def asked(group, option, folder):
+    """Overrides that choose an option, and say where files are where it needs them."""
+    files = group in ("experiment", "data") and option != "shop"
+    return [f"{group}={option}", *([f"data.dir={folder}"] if files else [])]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
+def test_every_option_of_every_group_gives_typed_settings(group, option, tmp_path):
+    config, node = load(asked(group, option, tmp_path))
+    assert isinstance(config, RunConfig)
+    assert set(config.variants) <= set(VARIANTS)
+    assert set(stage_configs(config)) == {stage.name for stage in STAGES} == set(READS)
+    assert node.name == config.name
+
+
+@pytest.mark.parametrize("experiment", GROUPS["experiment"])
+@pytest.mark.parametrize("variants", GROUPS["variants"])
+def test_experiments_go_with_every_choice_of_variants(experiment, variants, tmp_path):
+    config, _ = load([f"experiment={experiment}", f"data.dir={tmp_path}", f"variants={variants}"])
+    assert config.name == experiment
+    assert config.data.source == "files"
+    assert not config.evaluation.read_test  # a public set's test window is read on purpose only
+    assert set(config.variants) == set(compose([f"variants={variants}"]).variants)
+
+
+def test_experiments_say_what_the_sets_are(tmp_path):
+    def of(name):
+        return load([f"experiment={name}", f"data.dir={tmp_path}"])[0]
+
+    office, news, retail = of("amazon_office"), of("mind_small_7k"), of("online_retail")
+    assert not office.clock and set(office.variants) == {"strict", "refit"}
+    assert office.variants["strict"].freeze["test"] == "valid"
+    assert office.variants["refit"].train == ("rank", "valid")
+    assert news.requests.rows == "logged" and news.data.real_from == "2019-11-09"
+    assert news.variants["daily"].snapshot == "daily"
+    assert (retail.requests.unit, retail.requests.targets) == ("basket", ("purchase",))
+    assert retail.data.text.columns == ("title",)
+
+
+def test_the_default_is_the_demo_shop():
+    config, _ = load([])
+    assert config.data.source == "shop"
+    assert (config.data.shop.items, config.data.shop.users, config.data.shop.events) == (3000, 5000, 300000)
+    assert (config.encoder.preset, config.tracking.kind) == ("top", "mlflow")
+    assert config.all_seeds == (config.seed,)
+    assert load(["seeds=[1, 2]"])[0].all_seeds == (1, 2)
+
+
+def test_every_group_of_the_folder_is_chosen_somewhere():
+    chosen = set(compose())
+    assert set(GROUPS) - {"experiment", "debug"} <= chosen
+
+
+REFUSED = [
+    ("trainer.max_epohcs=2", "trainer.max_epohcs", "Did you mean trainer.max_epochs?"),
+    ("+trainer.max_epohcs=2", "trainer.max_epohcs", "Did you mean trainer.max_epochs?"),
+    ("+data.shop.itmes=3", "data.shop.itmes", "Did you mean data.shop.items?"),
+    ("+variants.default.sotp=folds", "variants.default.sotp", "Did you mean variants.default.stop?"),
+    ("+features.rows.item_age.famly=price", "features.rows.item_age.famly", "features.rows.item_age.family?"),
+    ("tracking.kind=mlfow", "tracking.kind", "Did you mean tracking.kind=mlflow?"),
+    ("data.time=reel", "data.time", "Did you mean data.time=real?"),
+    ("encoder.preset=tpo", "encoder.preset", "expected one of adapter, top, full; found 'tpo'"),
+    ("variants.default.stop=fold", "variants.default.stop", "Did you mean variants.default.stop=folds?"),
+    ("encoder=adaptor", "encoder=adaptor", "Did you mean encoder=adapter?"),
+    ("expriment=online_retail", "expriment", "Did you mean experiment?"),
+    ("ranker.num_iterations=many", "ranker.num_iterations", "expected an integer; found a word, 'many'"),
+    ("evaluation.ks=10", "evaluation.ks", "expected a list; found an integer, 10"),
+    ("+data.timezone='None'", "data.timezone", 'found the string "None". Write null for no value.'),
+    ("paths.run_dir='None'", "paths.run_dir", 'found the string "None". Write null for no value.'),
+    ("+variants.sideways={train: [rank]}", "variants.sideways", f"expected one of {', '.join(VARIANTS)}"),
+    ("candidates.depths={populr: 3}", "candidates.depths.populr", "Did you mean candidates.depths.popular?"),
+    ("+candidates.depths.populr=3", "candidates.depths", "expected sources among popular"),
+    ("requests.unit=impresion", "requests.unit", "impression"),
+    ("requests.rows=loged", "requests.rows", "logged"),
+]
+
+
+@pytest.mark.parametrize(("override", "key", "words"), REFUSED, ids=[one[0] for one in REFUSED])
+def test_what_is_unclear_is_refused_with_its_whole_path(override, key, words, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load([override])
+    assert str(caught.value).startswith(f"{key}: expected ")
+    assert words in str(caught.value)
+
+
+def test_a_variant_that_learns_what_stops_it_is_refused():
+    with pytest.raises(ConfigError, match=r"variants\.\*\.stop: .*Set stop: folds"):
+        load(["variants.default.train=[rank, valid]"])
+    with pytest.raises(ConfigError, match="windows of fit, rank, valid, test; found 'tset'"):
+        load(["+variants.default.freeze={tset: rank}"])
+    with pytest.raises(ConfigError, match="variants: expected at least one"):
+        load(["~variants.default"])
+
+
+def test_files_without_a_folder_are_refused():
+    with pytest.raises(ConfigError, match=r"data\.dir: expected the folder of events and items"):
+        load(["data=files"])
+
+
+def test_the_command_line_gives_the_message_alone(capsys):
+    assert main(["run", "trainer.max_epohcs=2"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("recsys: trainer.max_epohcs: expected one of ")
+    assert said.err.count("\n") == 1
