@@ -114,6 +114,7 @@ def default_features() -> StateConfig:
 def _replayed(world: World, size: Size) -> tuple[State, float]:
     """A state over the whole log, and the seconds that replay and reads took."""
     state = State.new(default_features(), True, size.users, world.items)
+    state.reserve(len(world.log.time))  # hash tables at their final size
     cuts = cut(world.log, world.requests, Policy())
     start = time.perf_counter()
     state.replay(world.log, world.requests, world.rows, cuts)
@@ -125,7 +126,7 @@ def _warm() -> None:
     """Compile every kernel on a small world."""
     world = make_world(Size(2_000, 100, 100, 20, 10, 1))
     state, _ = _replayed(world, Size(2_000, 100, 100, 20, 10, 1))
-    _observe(state, world.log, 3)
+    _observe(state, world.log, 100)
     state.read(state.view(1, START_US), world.rows.items[:10])
 
 

@@ -18,7 +18,7 @@ def rows_name(variant: str, kind: str = RETRIEVED) -> str:
 
 
 def kinds(data: Prepared) -> tuple[str, ...]:
-    """The kinds of lists that the data gives: logged ones come beside retrieved rows where some were shown."""
+    """The kinds of lists that the data gives: retrieved rows, and logged lists where any were shown."""
     both = data.meta["rows"] == RETRIEVED and bool(data.truth[c.SHOWN].any())
     return (RETRIEVED, LOGGED) if both else (RETRIEVED,)
 

@@ -1,5 +1,7 @@
 """Laws of the cut: later sees more, lag and snapshots and freezes see less, keys differ as they should."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_less_is_seen_with_every_restriction(seed: int) -> None:
 def test_a_longer_lag_never_sees_more() -> None:
     log, requests = log_and_requests(1)
     seen = [cut(log, requests, Policy(lag_us=lag * HOUR))["item"] for lag in (0, 1, 2, 24, 1000)]
-    for one, other in zip(seen, seen[1:], strict=False):
+    for one, other in pairwise(seen):
         assert (other <= one).all()
     assert not seen[-1].any()
 
@@ -132,7 +134,9 @@ def test_policies_that_cannot_be_are_refused(fields: dict[str, object], text: st
 def table(starts: list[int], ends: list[int]) -> ItemTable:
     n = len(starts)
     none = np.full(n, -1, np.int32)
-    return ItemTable(none, none, np.zeros(n, np.float32), np.array(starts, np.int64), np.array(ends, np.int64))
+    return ItemTable(
+        none, none, np.zeros(n, np.float32), np.array(starts, np.int64), np.array(ends, np.int64)
+    )
 
 
 def test_an_item_without_bounds_is_always_there() -> None:

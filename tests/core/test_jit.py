@@ -1,4 +1,4 @@
-"""The compile decorator: where its cache lies, what names it, and that it works where nothing can be written."""
+"""The compile decorator: where its cache lies, what names it, and that it works without one."""
 
 import os
 import subprocess
@@ -109,11 +109,11 @@ def test_numbas_own_setting_is_given_back() -> None:
     before = numba.config.CACHE_DIR
     with jit._cache_here(Path("/somewhere")):
         assert numba.config.CACHE_DIR == "/somewhere"
-    assert numba.config.CACHE_DIR == before
+    assert before == numba.config.CACHE_DIR
     with pytest.raises(RuntimeError), jit._cache_here(None):
         assert numba.config.CACHE_DIR == ""
         raise RuntimeError
-    assert numba.config.CACHE_DIR == before
+    assert before == numba.config.CACHE_DIR
 
 
 def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,5 +156,9 @@ def test_every_kernel_of_the_house_is_listed() -> None:
     import recsys.interest.score  # its kernels are registered by importing it
 
     names = {f"{k.__module__}.{k.__name__}" for k in KERNELS}
-    assert {"recsys.core.log.follow", "recsys.interest.score._score_rows", "recsys.interest.user.dot"} <= names
+    assert {
+        "recsys.core.log.follow",
+        "recsys.interest.score._score_rows",
+        "recsys.interest.user.dot",
+    } <= names
     assert recsys.interest.score.__doc__

@@ -31,8 +31,10 @@ def world(seed: int, n: int = 8, listed: int = 7) -> tuple[pl.DataFrame, pl.Data
     true = [
         (r, int(i), int(rng.integers(0, 4))) for r in range(n) for i in rng.choice(N_ITEMS, 3, replace=False)
     ]
-    return predictions_of(rows), truth_of([*true, (0, 11, 3)]).unique(["request", "item"]), requests_of(
-        n, n_catalogue=N_ITEMS
+    return (
+        predictions_of(rows),
+        truth_of([*true, (0, 11, 3)]).unique(["request", "item"]),
+        requests_of(n, n_catalogue=N_ITEMS),
     )
 
 
@@ -61,7 +63,10 @@ def test_the_tables_give_what_the_metrics_give_for_plain_lists(seed: int) -> Non
 def test_new_names_for_items_change_nothing(seed: int) -> None:
     predictions, truth, requests = world(seed)
     other = np.random.default_rng(9).permutation(N_ITEMS)
-    renamed = [f.with_columns(item=pl.Series(other[f["item"].to_numpy()], dtype=pl.Int32)) for f in (predictions, truth)]
+    renamed = [
+        f.with_columns(item=pl.Series(other[f["item"].to_numpy()], dtype=pl.Int32))
+        for f in (predictions, truth)
+    ]
     one = measure(predictions, truth, requests, CONFIG)[0]
     two = measure(renamed[0], renamed[1], requests, CONFIG)[0]
     np.testing.assert_allclose(one.values, two.values)
@@ -146,13 +151,22 @@ def test_windows_and_models_are_measured_apart() -> None:
     requests = requests_of(8, ["valid"] * 3 + ["test"] * 5, N_ITEMS)
     other = predictions.filter(pl.col("request") >= 3).with_columns(model=pl.lit("late"))
     found = measure([predictions, other], truth, requests, CONFIG)
-    assert [(one.model, one.window) for one in found] == [("full", "valid"), ("full", "test"), ("late", "test")]
+    assert [(one.model, one.window) for one in found] == [
+        ("full", "valid"),
+        ("full", "test"),
+        ("late", "test"),
+    ]
     assert (found[0].rows < 3).all() and (found[1].rows >= 3).all()
     np.testing.assert_array_equal(found[1].values, found[2].values)
 
 
 def test_metric_columns_have_depths_where_there_are_any() -> None:
-    assert metric_columns(("auc", "ndcg", "mrr"), (5, 10)) == (("auc", 0), ("ndcg", 5), ("ndcg", 10), ("mrr", 0))
+    assert metric_columns(("auc", "ndcg", "mrr"), (5, 10)) == (
+        ("auc", 0),
+        ("ndcg", 5),
+        ("ndcg", 10),
+        ("mrr", 0),
+    )
     assert metric_columns((), (5,)) == ()
 
 
@@ -171,9 +185,13 @@ def test_what_cannot_be_measured_is_named(changes: dict[str, object], text: str)
 
 def test_tables_that_do_not_fit_are_named() -> None:
     predictions, truth, requests = world(0)
-    with pytest.raises(DataError, match="requests table: expected its rows in the order of the request codes"):
+    with pytest.raises(
+        DataError, match="requests table: expected its rows in the order of the request codes"
+    ):
         measure(predictions, truth, requests.reverse(), CONFIG)
-    with pytest.raises(DataError, match=f"slice x:y: expected one value for each of the {len(truth)}.*found 2 values"):
+    with pytest.raises(
+        DataError, match=f"slice x:y: expected one value for each of the {len(truth)}.*found 2 values"
+    ):
         measure(predictions, truth, requests, CONFIG, slices={"x:y": np.ones(2, bool)})
     with pytest.raises(DataError, match="at least one row with a label above 0; found none"):
         measure(predictions, truth.with_columns(label=pl.lit(0, pl.UInt8)), requests, CONFIG)

@@ -109,7 +109,9 @@ def test_without_extra_columns_or_rows() -> None:
     assert empty.values.shape == (0, 1)
 
 
-@pytest.mark.parametrize(("build", "prefix"), [(item_attributes, ITEM_PREFIX), (user_attributes, USER_PREFIX)])
+@pytest.mark.parametrize(
+    ("build", "prefix"), [(item_attributes, ITEM_PREFIX), (user_attributes, USER_PREFIX)]
+)
 def test_what_a_table_says_is_what_the_same_values_say_alone(build: object, prefix: str) -> None:
     frame = pl.DataFrame({"shade": ["red", None, "blue", "red"], "size": [4.0, 5.5, None, -1.0]})
     table = build(frame)  # type: ignore[operator]

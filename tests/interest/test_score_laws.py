@@ -162,7 +162,8 @@ def test_unrelated_users_change_no_bit(world: World) -> None:
     log = world.log
     others = make_log(
         np.r_[log.user, np.full(200, 99)], np.r_[log.item, np.arange(200) % 50],
-        np.r_[log.time, np.linspace(0, log.time[-1], 200).astype(np.int64)], np.r_[log.kind, np.full(200, CLICK)],
+        np.r_[log.time, np.linspace(0, log.time[-1], 200).astype(np.int64)],
+        np.r_[log.kind, np.full(200, CLICK)],
     )  # fmt: skip
     users = np.arange(30, dtype=np.int32)
     rows = RowBlock(np.arange(31, dtype=np.int64) * 5, np.tile(np.arange(5, dtype=np.int32), 30))

@@ -116,9 +116,7 @@ def test_a_vectors_only_encoder_does_not_load(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("there", "missing"), [([], "encoder.onnx"), (["encoder.onnx"], "tokenizer.json")])
-def test_a_half_copied_folder_names_what_is_missing(
-    there: list[str], missing: str, tmp_path: Path
-) -> None:
+def test_a_half_copied_folder_names_what_is_missing(there: list[str], missing: str, tmp_path: Path) -> None:
     manifest(tmp_path)
     for name in there:
         (tmp_path / name).write_bytes(b"")

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.core.errors import BundleError
-from recsys.interest.user import UserTower, dot, has_vector, load_user_tower, mean_vector, to_unit, user_vectors
+from recsys.interest.user import (
+    UserTower,
+    dot,
+    has_vector,
+    load_user_tower,
+    mean_vector,
+    to_unit,
+    user_vectors,
+)
 from tests.interest.conftest import World, random_tower, unit_rows
 
 pytestmark = pytest.mark.kernel

@@ -2,10 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import polars as pl
@@ -13,11 +13,13 @@ import pytest
 
 from recsys.cli import main
 from recsys.core import columns as c
+from recsys.core.errors import ConfigError
 from recsys.core.tables import METRICS, PREDICTIONS, RECOMMENDATIONS, ROWS, check
 from recsys.evaluation.ranks import MID_RANK
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.pipelines.path import READS, STAGES
 from recsys.serving.ranker import Ranker
+from tests.pipelines.toy_shop import toy_data
 
 NAMES = [stage.name for stage in STAGES]
 SOURCES = ("popular", "repeat", "covisit", "nearest")
@@ -154,9 +156,9 @@ def test_metrics_and_differences(toy):
 def test_the_report_begins_with_a_verdict(toy):
     page = (toy.run_dir / "report.html").read_text()
     assert page.lstrip().lower().startswith("<!doctype html>")
-    body = page.partition("<body")[2]
-    first = [line for line in textwrap.dedent(body).splitlines()[1:] if line.strip()]
-    assert "verdict" in " ".join(first[:4])
+    first = re.search(r"<body[^>]*>\s*<main>\s*<p class=\"verdict[^>]*>([^<]+)<", page)
+    assert first is not None
+    assert re.search(r"\bfull\b.*\bpopularity\b.* on test: NDCG@10 ", first[1])
     for word in ("learnable", "oracle", "text_raw", "behaviour_only", "candidate"):
         assert word in page
     assert "http://" not in page.replace("http://www.w3.org", "")  # nothing is fetched
@@ -239,6 +241,16 @@ def test_a_run_without_the_test_window_does_not_read_it_and_others_are_counted(t
     count = len(reads)
     toy.again(toy.root / "blind-again", "evaluation.read_test=false", "evaluation.n_boot=10")
     assert len((toy.root / "test-reads.jsonl").read_text().splitlines()) == count
+
+
+def test_a_variant_is_never_measured_on_what_it_learned(toy):
+    learned = ["variants.default.train=[rank, valid]", "variants.default.stop=folds"]
+    toy.again(toy.root / "refit", *learned, "evaluation.n_boot=10")
+    assert set(pl.read_parquet(toy.root / "refit" / "predictions.parquet")[c.REQUEST]) == set(
+        toy_data().requests.filter(pl.col(c.WINDOW) == "test")[c.REQUEST]
+    )
+    with pytest.raises(ConfigError, match="expected one that did not learn valid, on which it is measured"):
+        toy.again(toy.root / "none", *learned, "evaluation.read_test=false")
 
 
 def test_one_stage_alone_uses_what_is_there(toy, capsys):

@@ -13,7 +13,9 @@ from recsys.data.pairs import PairsConfig, make_pairs
 pytestmark = pytest.mark.kernel
 STEP = DAY_US // 3
 EVENTS = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 12), st.integers(0, 5), st.integers(-1, 3)),
+    st.tuples(
+        st.integers(0, 3), st.integers(0, 4), st.integers(0, 12), st.integers(0, 5), st.integers(-1, 3)
+    ),
     min_size=1,
     max_size=30,
 )
@@ -57,8 +59,7 @@ def test_cut_against_the_twin(events, asked, policy: Policy) -> None:  # type: i
     found = cut(log, arrays, policy)
     for key in KEYS:
         expected = [
-            twin(log, int(t), int(r), policy, key)
-            for t, r in zip(arrays.time, arrays.request, strict=True)
+            twin(log, int(t), int(r), policy, key) for t, r in zip(arrays.time, arrays.request, strict=True)
         ]
         assert found[key].tolist() == expected
 

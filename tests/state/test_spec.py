@@ -71,16 +71,18 @@ def test_a_click_rate_over_showings_needs_the_tally() -> None:
     [
         (
             Feature("counts", "item", "median", name="item_x"),
-            "stat of item_x: expected count, rate, lift, mean, trend or recency; found 'median'. Mend the row.",
+            "stat of item_x: expected count, rate, lift, mean, trend or recency; "
+            "found 'median'. Mend the row.",
         ),
         (
             Feature("counts", "item", "trend", half_lives=("7d", "1d"), name="item_x"),
-            "half_lives of item_x: expected two that fade, the shorter first, for a trend; found 7d, 1d. Mend the row.",
+            "half_lives of item_x: expected two that fade, the shorter first, for a trend; "
+            "found 7d, 1d. Mend the row.",
         ),
         (
             Feature("counts", "item", "count", types=("view",), name="item_x"),
-            "an event type of a feature row: expected one of impression, click, cart, purchase, rating, return; "
-            "found 'view'. Mend it.",
+            "an event type of a feature row: expected one of impression, click, cart, purchase, rating, "
+            "return; found 'view'. Mend it.",
         ),
         (
             Feature("counts", "item", "count", half_lives=("7days",), name="item_x"),

@@ -67,7 +67,7 @@ def test_replayed_columns_equal_the_twins(seed: int, policy: Policy, requests: b
                 found = [
                     values[row, column[n]]
                     for n in names
-                    if n == name or n.startswith(name + "_") and n not in EVERYTHING.rows
+                    if n == name or (n.startswith(name + "_") and n not in EVERYTHING.rows)
                 ]
                 wanted = expected_of(feature, seen, lists, own, now, item)
                 np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Each family again in plain Python, from its definition: sums over all events, no arrays, no forward decay."""
+"""Each family again in plain Python, from its definition: sums over all events, no arrays."""
 
 import math
 from collections import defaultdict

@@ -158,7 +158,9 @@ def test_users_without_a_past_are_all_the_same(make: Make) -> None:
 
 
 @everyone
-def test_the_toy_world_is_solved_by_those_who_read_the_user(make: Make, request: pytest.FixtureRequest) -> None:
+def test_the_toy_world_is_solved_by_those_who_read_the_user(
+    make: Make, request: pytest.FixtureRequest
+) -> None:
     log = parity_log()
     auc = parity_auc(make(log, parity_requests(log))(np.arange(N_USERS)))
     if request.node.callspec.id in READS_USER:
@@ -184,9 +186,7 @@ def test_ranked_over_the_catalogue_or_over_whole_lists_it_is_the_same(make: Make
     ids = pl.Series([f"i{i}" for i in range(N_ITEMS)])
     requests = requests_of(N_USERS, n_catalogue=N_ITEMS)
     truth = truth_of([(0, 3, 1), (5, 2, 3)])
-    block = RowBlock(
-        np.arange(N_USERS + 1) * N_ITEMS, np.tile(np.arange(N_ITEMS, dtype=np.int32), N_USERS)
-    )
+    block = RowBlock(np.arange(N_USERS + 1) * N_ITEMS, np.tile(np.arange(N_ITEMS, dtype=np.int32), N_USERS))
     catalogue = rank_catalogue(score, requests, truth, ids, top_k=N_ITEMS)
     listed = rank_lists(score_lists(score, block, N_ITEMS), block, requests, ids)
     columns = ["request", "item", "rank", "mid_rank"]

@@ -1,0 +1,88 @@
+"""The form of benchmarks, and the features benchmark on a toy world."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.pipelines import bench_features
+from recsys.pipelines.bench import Figure, alternate, arguments, commit, machine, report, spread, table
+
+
+def test_a_figure_holds_by_its_sense() -> None:
+    assert Figure("a", 5, "x", goal=5, sense="min").holds is True
+    assert Figure("a", 4, "x", goal=5, sense="min").holds is False
+    assert Figure("a", 4, "x", goal=5, sense="max").holds is True
+    assert Figure("a", 6, "x", goal=5, sense="max").holds is False
+    assert Figure("a", 6, "x").holds is None
+    assert Figure("a", 6, "x", goal=5).holds is None
+
+
+def test_the_table_says_goal_and_verdict() -> None:
+    text = table(
+        [Figure("speed", 1234.5, "events/s", "polars", 1000, "min", 1000, 2000, "warm"), Figure("b", 2, "us")]
+    )
+    head, first, second = text.splitlines()
+    assert head.split() == ["figure", "value", "unit", "range", "goal", "holds", "note"]
+    assert first.split(None, 3)[:3] == ["speed", "1,234", "events/s"]
+    assert "at least 1000  yes" in first
+    assert first.endswith("against polars; warm")
+    assert second.split() == ["b", "2", "us"]
+
+
+def test_the_json_has_the_fixed_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "figures" / "x.json"
+    report("x", [Figure("a", 1.0, "s", goal=2, sense="max")], out)
+    told = json.loads(out.read_text())
+    assert set(told) == {"bench", "commit", "machine", "figures"}
+    assert set(told["figures"][0]) == {
+        "name", "value", "unit", "against", "goal", "sense", "holds", "low", "high", "note",
+    }  # fmt: skip
+    assert told["figures"][0]["holds"] is True
+    assert [path.name for path in out.parent.iterdir()] == ["x.json"]
+    assert "figure" in capsys.readouterr().out
+
+
+def test_machine_and_commit_are_named() -> None:
+    assert "cores" in machine()
+    assert commit()
+
+
+def test_runs_alternate() -> None:
+    calls: list[str] = []
+    took = alternate({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
+    assert calls == ["a", "b"] * 3
+    assert took["a"].low <= took["a"].middle <= took["a"].high
+    assert spread([3.0, 1.0, 2.0]) == (2.0, 1.0, 3.0)
+
+
+def test_only_named_parts_may_be_asked_for() -> None:
+    parser = arguments("about", ("replay", "calls"))
+    assert parser.parse_args(["--only", "calls", "--quick"]).only == ["calls"]
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--only", "nothing"])
+
+
+SMALL = bench_features.Size(3_000, 50, 60, 20, 100, 1)
+
+
+def test_the_synthetic_world_is_as_described() -> None:
+    world = bench_features.make_world(SMALL)
+    again = bench_features.make_world(SMALL)
+    np.testing.assert_array_equal(world.log.item, again.log.item)
+    assert (np.diff(world.log.time) >= 0).all()
+    assert abs((world.log.kind == 0).mean() - 0.7) < 0.03
+    most = np.sort(np.bincount(world.log.item, minlength=60))[::-1]
+    assert most[0] > 5 * most[30]  # Zipf
+    assert len(world.rows.items) == 2_000
+
+
+def test_polars_counts_the_same_and_calls_are_timed() -> None:
+    (ratio,) = bench_features.polars_figures(SMALL)
+    assert (ratio.name, ratio.goal, ratio.sense) == ("counts_vs_polars", 5, "min")
+    read, observe = bench_features.call_figures(SMALL)
+    assert (read.name, read.goal) == ("read_100_us", 120)
+    assert (observe.name, observe.goal) == ("observe_us", 25)
+    assert read.value > 0
+    assert observe.value > 0
