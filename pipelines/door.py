@@ -18,7 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from recsys.cli import config_groups
 from recsys.core.errors import ConfigError
-from recsys.pipelines.typed import convert
+from recsys.pipelines.typed import convert, has_field
 
 T = TypeVar("T")
 CONFIG_MODULE = "recsys.conf"
@@ -45,6 +45,47 @@ def compose(overrides: Sequence[str] = (), name: str = "config") -> DictConfig:
             return hydra_compose(name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise _explain(error, overrides) from error
+
+
+def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
+    """Let settings be given that no file names, because they stand as defaults of the dataclasses.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+    schema : type
+        The dataclass of the whole configuration.
+
+    Returns
+    -------
+    list of str
+        Hydra's form for keys that may be new, for those that ``schema`` knows and no file names.
+    """
+    base = OmegaConf.to_container(compose([one for one in overrides if _is_choice(one)]))
+    named = set(known_keys(base)) - set(_open_mappings(base))
+
+    def settable(override: str) -> str:
+        key, equals, _ = override.partition("=")
+        absent = bool(equals) and key not in named and not _is_choice(override)
+        return f"++{override}" if absent and has_field(schema, key.split(".")) else override
+
+    return [settable(one) for one in overrides]
+
+
+def _open_mappings(node: object, prefix: str = "") -> list[str]:
+    """Full paths of the mappings that the files leave empty, for the user to fill."""
+    found: list[str] = []
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if isinstance(value, Mapping) and not value:
+                found.append(f"{prefix}{key}")
+            found += _open_mappings(value, f"{prefix}{key}.")
+    return found
+
+
+def _is_choice(override: str) -> bool:
+    """Whether an override chooses an option of a group."""
+    return override.partition("=")[0] in config_groups()
 
 
 def to_dataclass(node: object, cls: type[T], path: str = "") -> T:

@@ -19,7 +19,7 @@ from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.evaluation.config import EvaluationConfig
-from recsys.pipelines.door import compose, to_dataclass
+from recsys.pipelines.door import compose, to_dataclass, with_defaults
 from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
 from recsys.ranking.first_stage import SelectConfig
@@ -122,7 +122,7 @@ class RunConfig:
 
 def load(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
     """The checked configuration, and the node it came from (to be shown and saved)."""
-    node = compose(overrides)
+    node = compose(with_defaults(overrides, RunConfig))
     config = to_dataclass(node, RunConfig)
     if config.data.source == "files" and not config.data.dir:
         raise ConfigError(

@@ -38,6 +38,19 @@ def convert(value: object, kind: Any, path: str) -> Any:
     return _scalar(value, kind, path)
 
 
+def has_field(kind: Any, path: Sequence[str]) -> bool:
+    """Whether a dotted path leads to a field of a dataclass, or into one of its mappings."""
+    if not path:
+        return True
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return path[0] in hints and has_field(hints[path[0]], path[1:])
+    origin = get_origin(kind)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return has_field(get_args(kind)[1], path[1:])
+    return False
+
+
 def _dataclass(value: object, cls: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
         raise _wrong(value, cls, path)

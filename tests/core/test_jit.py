@@ -12,12 +12,14 @@ import pytest
 from recsys.core import jit
 from recsys.core.jit import KERNELS, kernel
 
-FOLLOW = """
-import numpy as np
+DOUBLE = """
 from recsys.core import jit
-from recsys.core.log import make_log
-log = make_log([0, 1, 0], [5, 6, 7], [1, 2, 3], [1, 1, 1])
-print(log.prev.tolist(), jit.CACHE_FOLDER)
+
+@jit.kernel
+def double(x):
+    return 2 * x
+
+print(double(21), jit.CACHE_FOLDER)
 """
 
 
@@ -41,7 +43,7 @@ def _folder(**environment: str) -> str:
 def test_a_cache_folder_that_is_a_file_means_no_cache(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    assert _run(FOLLOW, RECSYS_CACHE_DIR=str(blocked)) == "[-1, -1, 0] None"
+    assert _run(DOUBLE, RECSYS_CACHE_DIR=str(blocked)) == "42 None"
     assert blocked.read_text() == "in the way"
 
 
@@ -51,11 +53,15 @@ def test_a_place_where_no_folder_can_be_made_means_no_cache(monkeypatch: pytest.
 
 
 def test_the_cache_is_filled_and_used_again(tmp_path: Path) -> None:
-    first = _run(FOLLOW, RECSYS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="0")
+    (tmp_path / "doubling.py").write_text(DOUBLE)  # code without a file has no cache
+    setting = {"RECSYS_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path), "NUMBA_DISABLE_JIT": "0"}
+    first = _run("import doubling", **setting)
+    assert first.startswith(f"42 {tmp_path}")
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.nbi"))
     assert files, "the compiled code was kept"
     written = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")}
-    assert _run(FOLLOW, RECSYS_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT="0") == first
+    assert written
+    assert _run("import doubling", **setting) == first
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.nbc")} == written, "nothing compiled again"
 
 

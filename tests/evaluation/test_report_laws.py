@@ -54,7 +54,7 @@ OPTIONAL = {
 class Tags(HTMLParser):
     """Checks that every tag is closed in order."""
 
-    VOID = {"meta", "br", "line", "circle", "rect", "polyline", "path"}
+    VOID = frozenset({"meta", "br", "line", "circle", "rect", "polyline", "path"})
 
     def __init__(self) -> None:
         super().__init__()

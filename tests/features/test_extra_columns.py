@@ -1,4 +1,4 @@
-"""Which extra columns are read and how: numbers as they are, words by first appearance, the rest not at all."""
+"""Which extra columns are read and how: numbers as they are, words by first appearance, no others."""
 
 from datetime import UTC, datetime
 

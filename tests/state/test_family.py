@@ -8,8 +8,14 @@ import pytest
 
 from recsys.core.columns import CLICK, EVENT_TYPES, IMPRESSION, PURCHASE
 from recsys.core.errors import ConfigError
-from recsys.state.family import KEY_NUMBER, Feature, Sizes, StateConfig, half_life_us, type_mask, type_words
+from recsys.state.family import (
+    KEY_NUMBER,
+    Feature,
+    Sizes,
+    StateConfig,
+)
 from recsys.state.store import State
+from recsys.state.words import half_life_us, type_mask, type_words
 from tests.state.worlds import (
     DAY,
     EVERYTHING,

@@ -13,9 +13,8 @@ pytestmark = pytest.mark.kernel
 
 def test_moving_the_landmark_changes_no_value() -> None:
     half = np.array([np.inf, float(DAY)])
-    table, clock = np.array([[3.0, 4.0], [1.0, 2.0], [9.0, 9.0]]), np.array([float(START), float(START)])
-    move_landmark(table, 2, half, clock, float(START + 2 * DAY))
-    assert clock[0] == START + 2 * DAY
+    table = np.array([[3.0, 4.0], [1.0, 2.0], [9.0, 9.0]])
+    move_landmark(table, 2, half, float(START), float(START + 2 * DAY))
     assert table.tolist() == [[3.0, 1.0], [1.0, 0.5], [9.0, 9.0]]  # the last row is not in use
 
 

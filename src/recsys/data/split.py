@@ -29,9 +29,9 @@ class SplitConfig:
         Where test ends; open if missing.
     """
 
-    rank: str = "0.6"
-    valid: str = "0.8"
-    test: str = "0.9"
+    rank: str | float = "0.6"
+    valid: str | float = "0.8"
+    test: str | float = "0.9"
     end: str | None = None
 
 
@@ -117,7 +117,7 @@ def make_windows(config: SplitConfig, times: Array) -> Windows:
     DataError
         Windows that lie outside the data.
     """
-    named = {"rank": config.rank, "valid": config.valid, "test": config.test}
+    named = {"rank": str(config.rank), "valid": str(config.valid), "test": str(config.test)}
     if config.end is not None:
         named["end"] = config.end
     shares = {name: _share(text) for name, text in named.items()}
@@ -132,6 +132,11 @@ def make_windows(config: SplitConfig, times: Array) -> Windows:
     if given and not all(0 < share < 1 for share in given):
         found = ", ".join(named.values())
         raise ConfigError("data.split", expected="shares between 0 and 1", found=found, do="Correct them.")
+    if given != sorted(given):
+        found = ", ".join(f"{name} {text}" for name, text in named.items())
+        raise ConfigError(
+            "data.split", expected="rank, valid, test in this order", found=found, do="Correct them."
+        )
     if given:
         bounds = {name: int(times[int(float(text) * len(times))]) for name, text in named.items()}
     else:

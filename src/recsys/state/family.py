@@ -14,8 +14,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.columns import EVENT_TYPES
-from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, ItemTable, RequestArrays, RowBlock, View
 from recsys.state.events import Events, pack
 
@@ -24,9 +22,7 @@ Scope = Literal["item", "user", "pair"]
 
 KEY_NUMBER = {"user": 0, "item": 1, "category": 2, "brand": 3, "global": 4}
 ALL = "all"  # the half-life of a count that never fades
-MINUTE_US = 60_000_000
-UNIT_US = {"m": MINUTE_US, "h": 60 * MINUTE_US, "d": 1440 * MINUTE_US}
-DAY_US = float(UNIT_US["d"])
+DAY_US = 86_400_000_000.0
 BLOCK = 1 << 14  # events that one compiled call goes over; tables grow and evict between blocks
 
 
@@ -37,7 +33,7 @@ class Feature:
     Parameters
     ----------
     family, key : str
-        The family's name (`state.store.FAMILIES`) and what its arrays are keyed by.
+        The family's name (`state.build.FAMILIES`) and what its arrays are keyed by.
     stat : str
         What is read; each family lists its own.
     types : tuple of str
@@ -151,6 +147,8 @@ class Family(ABC):
     ----------
     version : int
         Of the arrays and their meaning.
+    follows : bool
+        Whether reads look at the user's history.
     kinds : int
         Mask of the event types that change anything; the others are passed over.
     position : int
@@ -158,6 +156,7 @@ class Family(ABC):
     """
 
     version: int
+    follows: bool = False
     name: str
     key: str
     columns: tuple[Column, ...]
@@ -256,50 +255,3 @@ def no_reads(columns: int = 0) -> Reads:
     none = np.zeros(0, np.int64)
     out = np.zeros((0, columns), np.float32)
     return Reads(none, none, none, none, none, np.zeros(1, np.int64), np.zeros(0, np.int32), out)
-
-
-def half_life_us(text: str, clock: bool) -> float:
-    """A half-life in microseconds; infinite for "all", and always where the data has no clock."""
-    number, unit = text[:-1], text[-1:]
-    if text != ALL and (
-        unit not in UNIT_US or not number.replace(".", "", 1).isdigit() or float(number) <= 0
-    ):
-        raise ConfigError(
-            "half_lives",
-            expected='"all" or a number with m, h or d, such as "7d"',
-            found=repr(text),
-            do="Mend it.",
-        )
-    return float(number) * UNIT_US[unit] if text != ALL and clock else np.inf
-
-
-def base_name(feature: Feature, scope: Scope) -> str:
-    """A feature row's name, which begins with the scope of its columns."""
-    if not feature.name.startswith(f"{scope}_"):
-        raise ConfigError(
-            f"feature row {feature.name}",
-            expected=f'a name that begins with "{scope}_", since its columns describe that',
-            found=repr(feature.name),
-            do="Rename it.",
-        )
-    return feature.name
-
-
-def type_mask(types: Sequence[str], default: Sequence[str] = ("click", "cart", "purchase", "rating")) -> int:
-    """Event types as bits, 1 << kind; none named means the default."""
-    mask = 0
-    for name in types or default:
-        if name not in EVENT_TYPES:
-            raise ConfigError(
-                "an event type of a feature row",
-                expected="one of " + ", ".join(EVENT_TYPES),
-                found=repr(name),
-                do="Mend it.",
-            )
-        mask |= 1 << EVENT_TYPES.index(name)
-    return mask
-
-
-def type_words(mask: int) -> str:
-    """The event types of a mask in words."""
-    return " or ".join(name for bit, name in enumerate(EVENT_TYPES) if mask >> bit & 1)

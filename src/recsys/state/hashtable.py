@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.jit import kernel
+from recsys.state.events import KIND, USER
 
 Array = NDArray[Any]
 FREE = -1
@@ -54,6 +55,45 @@ def find_or_add(index: Array, bits: int, key: int, new_row: int) -> int:
     index[place, 0] = key
     index[place, 1] = new_row
     return new_row
+
+
+@kernel
+def rows_of_events(
+    places: Array,
+    keys: Array,
+    used: Array,
+    bits: int,
+    key: int,
+    kinds: int,
+    ints: Array,
+    start: int,
+    stop: int,
+) -> Array:
+    """The row of each event, made where it is new; -1 of an unknown code, -2 of another event type."""
+    rows = np.empty(max(stop - start, 0), np.int64)
+    for i in range(start, stop):
+        row = -2
+        if kinds >> ints[i, KIND] & 1:
+            row = -1
+            pair = pair_key(ints[i, USER], ints[i, key])
+            if pair >= 0:
+                row = find_or_add(places, bits, pair, used[0])
+                if row == used[0]:
+                    keys[row] = pair
+                    used[0] += 1
+        rows[i - start] = row
+    return rows
+
+
+@kernel
+def rows_of_codes(places: Array, bits: int, user: int, codes: Array) -> Array:
+    """The row of a user with each code; -1 where either is unknown, -2 where there is none yet."""
+    rows = np.empty(codes.shape[0], np.int64)
+    for i in range(codes.shape[0]):
+        pair = pair_key(user, codes[i])
+        row = find(places, bits, pair) if pair >= 0 else -1
+        rows[i] = row if row >= 0 or pair < 0 else -2
+    return rows
 
 
 @kernel

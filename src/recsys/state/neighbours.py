@@ -27,11 +27,9 @@ from recsys.state.family import (
     Reads,
     Sizes,
     StateConfig,
-    base_name,
-    type_mask,
-    type_words,
 )
 from recsys.state.links import gather, update
+from recsys.state.words import base_name, type_mask, type_words
 
 Array = NDArray[Any]
 
@@ -159,6 +157,7 @@ class Neighbours(Family):
     """
 
     version = 1
+    follows = True
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
 from recsys.state.counts import codes_of
-from recsys.state.events import KIND, USER, Events
+from recsys.state.events import Events
 from recsys.state.family import (
     BLOCK,
     KEY_NUMBER,
@@ -25,7 +25,7 @@ from recsys.state.family import (
     Sizes,
     StateConfig,
 )
-from recsys.state.hashtable import bits_for, build_index, find, find_or_add, pair_key
+from recsys.state.hashtable import bits_for, build_index, rows_of_codes, rows_of_events
 from recsys.state.row import add_events, new_tally, read_rows
 from recsys.state.spec import Spec, build_spec, kinds_of, n_sums, uses_tally
 
@@ -75,18 +75,7 @@ def update(
     stop: int,
 ) -> None:
     """Count each event in its pair's row and in the total; other event types make no row."""
-    place = np.empty(max(stop - start, 0), np.int64)
-    for i in range(start, stop):
-        row = -2
-        if kinds >> ints[i, KIND] & 1:
-            row = -1
-            pair = pair_key(ints[i, USER], ints[i, key])
-            if pair >= 0:
-                row = find_or_add(places, bits, pair, used[0])
-                if row == used[0]:
-                    keys[row] = pair
-                    used[0] += 1
-        place[i - start] = row
+    place = rows_of_events(places, keys, used, bits, key, kinds, ints, start, stop)
     add_events(table, used[0], clock, tally, half, slot, shows, sums, ints, floats, start, place)
 
 
@@ -110,11 +99,7 @@ def read(
     col: int,
 ) -> None:
     """Write one row of ``out`` for each candidate; a pair never seen counts zero, an unknown one is NaN."""
-    place = codes_of(key, user, category, brand, candidates)
-    for i in range(place.shape[0]):
-        pair = pair_key(user, place[i])
-        row = find(places, bits, pair) if pair >= 0 else -1
-        place[i] = row if row >= 0 or pair < 0 else -2
+    place = rows_of_codes(places, bits, user, codes_of(key, user, category, brand, candidates))
     read_rows(table, clock, half, op, number, place, float(time), out, first, col)
 
 
@@ -213,10 +198,7 @@ class PairCounts(Family):
             KEY_NUMBER[key.removeprefix("user_")], self.kinds, uses_tally(spec), n_sums(spec), spec
         )
         self._cap = max(config.max_pairs, 4 * BLOCK)
-        self._clear()
-
-    def _clear(self) -> None:
-        rows = np.zeros((1, len(self._params.spec.half)))
+        rows = np.zeros((1, len(spec.half)))
         self._adopt(np.array([TOTAL_KEY]), rows, np.zeros(2), new_tally(), 0)
 
     def _adopt(

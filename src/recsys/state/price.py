@@ -24,9 +24,8 @@ from recsys.state.family import (
     Scope,
     Sizes,
     StateConfig,
-    base_name,
-    type_mask,
 )
+from recsys.state.words import base_name, type_mask
 
 Array = NDArray[Any]
 

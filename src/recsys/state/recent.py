@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, EventLog, ItemTable, View, follow
-from recsys.state.events import ITEM, KIND, TIME, USER, Events
+from recsys.state.events import Events
 from recsys.state.family import (
     DAY_US,
     Block,
@@ -24,9 +24,9 @@ from recsys.state.family import (
     Scope,
     Sizes,
     StateConfig,
-    base_name,
-    type_mask,
 )
+from recsys.state.ring import ring_view, update
+from recsys.state.words import base_name, type_mask
 
 Array = NDArray[Any]
 HOUR_US = DAY_US / 24
@@ -68,52 +68,6 @@ class RecentParams(NamedTuple):
 
     kinds: int  # mask of the event types that enter a history
     op: Array  # int64 (columns, 2): how, depth
-
-
-@kernel
-def update(
-    items: Array,
-    kinds: Array,
-    times: Array,
-    total: Array,
-    mask: int,
-    ints: Array,
-    start: int,
-    stop: int,
-) -> None:
-    """Write each interaction over its user's oldest one."""
-    for i in range(start, stop):
-        user = ints[i, USER]
-        if mask >> ints[i, KIND] & 1 and 0 <= user < total.shape[0]:
-            place = total[user] % HISTORY
-            items[user, place] = ints[i, ITEM]
-            kinds[user, place] = ints[i, KIND]
-            times[user, place] = ints[i, TIME]
-            total[user] += 1
-
-
-@kernel
-def ring_view(
-    ring_items: Array,
-    ring_kinds: Array,
-    ring_times: Array,
-    total: Array,
-    user: int,
-    items: Array,
-    kinds: Array,
-    times: Array,
-) -> int:
-    """Fill the buffers with a user's last interactions, newest first; return how many."""
-    if user < 0 or user >= total.shape[0]:
-        return 0
-    count = total[user]
-    n = min(count, HISTORY)
-    for j in range(n):
-        place = (count - 1 - j) % HISTORY
-        items[j] = ring_items[user, place]
-        kinds[j] = ring_kinds[user, place]
-        times[j] = ring_times[user, place]
-    return int(n)
 
 
 @kernel
@@ -231,6 +185,7 @@ class Recent(Family):
     """
 
     version = 1
+    follows = True
 
     def __init__(
         self,

@@ -77,14 +77,13 @@ def showing(tally: Array, kind: int, request: int, place: int) -> tuple[float, f
 
 
 @kernel
-def move_landmark(table: Array, rows: int, half: Array, clock: Array, time: float) -> None:
-    """Measure weights from a later moment on; what the first ``rows`` rows say stays the same."""
+def move_landmark(table: Array, rows: int, half: Array, landmark: float, time: float) -> None:
+    """Measure weights from ``time`` on; what the first ``rows`` rows say stays the same."""
     for s in range(half.shape[0]):
-        factor = np.exp2((clock[0] - time) / half[s])
+        factor = np.exp2((landmark - time) / half[s])
         if factor != 1.0:
             for r in range(rows):
                 table[r, s] *= factor
-    clock[0] = time
 
 
 @kernel
@@ -115,6 +114,7 @@ def add_events(
     reach = np.inf
     for s in range(half.shape[0]):
         reach = min(reach, SPAN * half[s])
+    landmark, latest = clock[0], clock[1]
     for p in range(place.shape[0]):
         i, row = start + p, place[p]
         if row == -2:
@@ -125,11 +125,12 @@ def add_events(
             hit, expected = showing(tally, kind, ints[i, REQUEST], ints[i, PLACE])
         if row < 0:
             continue
-        if clock[1] == 0.0:
-            clock[0] = time
-        clock[1] = max(clock[1], time)
-        if time - clock[0] > reach:
-            move_landmark(table, rows, half, clock, time)
+        if latest == 0.0:
+            landmark = time
+        latest = max(latest, time)
+        if time - landmark > reach:
+            move_landmark(table, rows, half, landmark, time)
+            landmark = time
         same, weight = np.inf, 1.0
         for s in range(half.shape[0]):
             if slot[s, 0] >> kind & 1 == 0:
@@ -140,7 +141,7 @@ def add_events(
                 continue
             if half[s] != same:
                 same = half[s]
-                weight = np.exp2((time - clock[0]) / same)
+                weight = np.exp2((time - landmark) / same)
             amount, source = weight, slot[s, 1]
             if source == HIT:
                 amount = weight * hit
@@ -155,6 +156,7 @@ def add_events(
                     amount = weight * number
             table[row, s] += amount
             table[0, s] += amount
+    clock[0], clock[1] = landmark, latest
 
 
 @kernel

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from recsys.core.columns import CLICK, IMPRESSION
 from recsys.core.errors import ConfigError
-from recsys.state.family import Column, Feature, Scope, base_name, half_life_us, type_mask, type_words
+from recsys.state.family import (
+    Column,
+    Feature,
+    Scope,
+)
 from recsys.state.row import (
     COUNT,
     EXPECTED,
@@ -24,6 +28,7 @@ from recsys.state.row import (
     SUM_VALUE,
     TREND,
 )
+from recsys.state.words import base_name, half_life_us, type_mask, type_words
 
 Array = NDArray[Any]
 

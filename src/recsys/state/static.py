@@ -9,7 +9,17 @@ from numpy.typing import NDArray
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import OPEN_FROM, ItemTable, View
-from recsys.state.family import DAY_US, Block, Column, Family, Feature, Reads, Sizes, StateConfig, base_name
+from recsys.state.family import (
+    DAY_US,
+    Block,
+    Column,
+    Family,
+    Feature,
+    Reads,
+    Sizes,
+    StateConfig,
+)
+from recsys.state.words import base_name
 
 Array = NDArray[Any]
 

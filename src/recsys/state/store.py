@@ -1,8 +1,6 @@
 """All families of a model together: replay, advance, observe, read; save, map, grow, version."""
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,53 +19,22 @@ from recsys.core.log import (
     load_items,
     save_items,
 )
-from recsys.state.counts import Counts
+from recsys.state.build import build, sizes_of
 from recsys.state.events import new_events, pack_one
 from recsys.state.family import (
     Column,
     Family,
-    Feature,
     Reads,
-    Sizes,
     StateConfig,
     make_reads,
     no_reads,
     play,
 )
 from recsys.state.files import check_families, config_of, read_families, read_manifest, write_families
-from recsys.state.neighbours import Neighbours
 from recsys.state.pair_counts import PairCounts
-from recsys.state.price import Price
 from recsys.state.recent import Recent
-from recsys.state.static import Static
 
 Array = NDArray[Any]
-FAMILIES: Mapping[str, Any] = {
-    "counts": Counts,
-    "pair_counts": PairCounts,
-    "recent": Recent,
-    "neighbours": Neighbours,
-    "price": Price,
-    "static": Static,
-}
-
-
-def _groups(config: StateConfig) -> dict[tuple[str, ...], list[Feature]]:
-    """Feature rows by the table they share, in the order of the config."""
-    groups: dict[tuple[str, ...], list[Feature]] = {}
-    for name, row in config.rows.items():
-        if row.family not in FAMILIES:
-            raise ConfigError(
-                f"family of {name}", expected=", ".join(FAMILIES), found=repr(row.family), do="Mend the row."
-            )
-        types = row.types if row.family == "neighbours" else ()
-        groups.setdefault((row.family, row.key, *types), []).append(replace(row, name=name))
-    return groups
-
-
-def _sizes(n_users: int, items: ItemTable) -> Sizes:
-    categories, brands = int(items.category.max(initial=-1)) + 1, int(items.brand.max(initial=-1)) + 1
-    return Sizes(n_users, len(items.category), categories, brands)
 
 
 class State:
@@ -118,32 +85,9 @@ class State:
         views : bool
             Keep the ring of recent interactions in any case, so that `view` works.
         """
-        sizes = _sizes(n_users, items)
-        families: list[Family] = []
-        for (kind, key, *_), features in _groups(config).items():
-            family = FAMILIES[kind](key, features, config, clock, sizes, columns)
-            if family.columns or (views and kind == "recent"):
-                families.append(family)
-        if views and not any(isinstance(family, Recent) for family in families):
-            families.append(Recent("user", (), config, clock, sizes))
-        state = cls(config, clock, n_users, items, families)
-        twice = {name for name in state.names if state.names.count(name) > 1}
-        if twice:
-            raise ConfigError(
-                "features",
-                expected="each column once",
-                found=", ".join(sorted(twice)) + " twice",
-                do="Rename a row.",
-            )
-        unknown = sorted(columns - set(state.names)) if columns is not None else []
-        if unknown:
-            raise ConfigError(
-                "columns",
-                expected="columns of the feature rows",
-                found=", ".join(unknown),
-                do="See the catalogue.",
-            )
-        return state
+        return cls(
+            config, clock, n_users, items, build(config, clock, sizes_of(n_users, items), columns, views)
+        )
 
     def replay(
         self,
@@ -197,7 +141,10 @@ class State:
                 do="Replay from an empty state.",
             )
         stop = max((int(cut.max(initial=self.position)) for cut in cut_of.values()), default=self.position)
-        head = heads(log, requests.user, cuts["user"])
+        follows = any(family.follows for family in self.families)
+        head = (
+            heads(log, requests.user, cuts["user"]) if follows else np.full(len(requests.user), -1, np.int64)
+        )
 
         placed = [
             (family, col, make_reads(requests, rows, head, cut_of[family.name], values))
@@ -295,7 +242,7 @@ class State:
         """Make room for appended users and items; ``items`` is the whole new table."""
         self.n_users, self.items = max(n_users, self.n_users), items
         for family in self.families:
-            family.grow(_sizes(self.n_users, items))
+            family.grow(sizes_of(self.n_users, items))
 
     def save(self, folder: Path) -> None:
         """Write arrays as ``.npy`` and a JSON manifest; equal states give equal bytes."""
