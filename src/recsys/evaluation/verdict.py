@@ -67,7 +67,7 @@ def number(value: float | None) -> str:
     """Three decimals without the leading zero, as tables of such metrics are printed."""
     if value is None or not math.isfinite(value):
         return "n/a"
-    text = f"{value:.3f}"
+    text = f"{value + 0.0:.3f}" if abs(value) >= 0.0005 else "0.000"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 

@@ -10,6 +10,7 @@ from recsys.core.errors import DataError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
 NAN = float("nan")
+MOST_POSITION = 32_767  # what the log's int16 holds
 
 
 class GivenEvent(NamedTuple):
@@ -54,6 +55,8 @@ def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
         raise wrong(c.TIMESTAMP, "a datetime with a time zone", repr(moment))
     try:
         position = row.get(c.POSITION)
+        if position is not None and not -1 <= int(position) <= MOST_POSITION:
+            raise ValueError(f"position {position}")
         event_id = row.get(c.EVENT_ID)
         return GivenEvent(
             user_id=str(row[c.USER_ID]),
@@ -66,7 +69,7 @@ def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
             position=-1 if position is None else int(position),
             event_id=None if event_id is None else str(event_id),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise wrong("value, price or position", "a number", str(error)) from error
 
 

@@ -96,7 +96,8 @@ def _check(config: ShopConfig) -> int:
                 do="Raise it.",
             )
     try:
-        start = datetime.fromisoformat(config.start).replace(tzinfo=UTC)
+        given = datetime.fromisoformat(config.start)
+        start = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
     except ValueError as error:
         raise ConfigError(
             "data.shop.start",

@@ -139,7 +139,9 @@ def learnable_scores(
 
     noise = max(float(np.average(residual[:known] ** 2, weights=weight[:known])), 1e-9) if known else 1.0
     precision = belief * config.strength / noise
-    busy = sorted(rows_of, key=lambda user: (-len(rows_of[user]), user))[: config.max_users]
+    seen = {user: int(np.searchsorted(rows, known)) for user, rows in rows_of.items()}
+    seen = {user: count for user, count in seen.items() if count}  # who comes later must not choose for them
+    busy = sorted(seen, key=lambda user: (-seen[user], user))[: config.max_users]
     if known and config.iterations:
         precision, noise = _spread([sums(u, known) for u in busy], precision, noise, config.iterations)
 
