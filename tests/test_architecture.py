@@ -34,8 +34,8 @@ ROOMS = {
 # Modules of pipelines/ that may import other entries: they are the whole path.
 WHOLE = {"run"}
 TOP_LEVEL = {
-    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "README.zh.md",
-    "conf", "constraints.txt", "mlruns", "notebooks", "pipelines", "pyproject.toml", "src", "tests",
+    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
+    "README.zh.md", "conf", "constraints.txt", "mlruns", "notebooks", "pipelines", "pyproject.toml", "src", "tests",
 }  # fmt: skip
 
 
