@@ -35,7 +35,8 @@ ROOMS = {
 WHOLE = {"run"}
 TOP_LEVEL = {
     ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md",
-    "README.zh.md", "conf", "constraints.txt", "mlruns", "notebooks", "pipelines", "pyproject.toml", "src", "tests",
+    "README.zh.md", "conf", "constraints.txt", "mlruns", "notebooks", "pipelines", "pyproject.toml", "src",
+    "tests",
 }  # fmt: skip
 
 
