@@ -1,6 +1,5 @@
 """The whole path: which stage reads what, in one place."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,9 +78,7 @@ READS = {
 }
 
 
-def walk(
-    runner: Runner, config: RunConfig, until: str | None = None, on_done: Callable[[Done], None] | None = None
-) -> dict[str, Done]:
+def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[str, Done]:
     """Run the stages in order, each on the outputs of those that it reads.
 
     Parameters
@@ -90,8 +87,6 @@ def walk(
     config : RunConfig
     until : str, optional
         The last stage to run; all by default. Stages that it does not need are left out.
-    on_done : callable, optional
-        Told of each finished stage.
     """
     configs = stage_configs(config)
     wanted = _needed(until) if until else {stage.name for stage in STAGES}
@@ -103,8 +98,6 @@ def walk(
         if stage.name == "prepare":
             inputs |= raw_files(config.data)
         done[stage.name] = runner(stage, inputs, configs[stage.name])
-        if on_done is not None:
-            on_done(done[stage.name])
     return done
 
 

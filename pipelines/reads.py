@@ -13,7 +13,7 @@ def count_read(stage_folder: Path, name: str) -> int:
     Parameters
     ----------
     stage_folder : Path
-        ``<root>/work/<stage>/<hash>``.
+        The stage's output, in a folder of the stage's name below the work folder.
     name : str
         The run's name, which stands for its data.
     """
