@@ -8,6 +8,7 @@ from recsys.candidates.sources import CandidatesConfig, popular_list
 from recsys.data.prepare import load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.vectors import load_vectors
+from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
 from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.reranker import Reranker
@@ -39,6 +40,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
     state = State.new(config.features, clock, len(data.users), data.item_table)
     state.advance(data.log, len(data.log.time), threads=config.threads)
+    first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
     windows = {"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"}
     write_bundle(
         out / MODEL,
@@ -58,6 +60,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             user_attributes=user_attributes(data.users),
             candidates=config.candidates,
             select=config.select,
+            first_stage=load_first_stage(first_stage)[SERVED] if first_stage.is_file() else None,
             windows=windows,
             labels=dict(reranker.config.get("label_gain", {})),
         ),
@@ -71,5 +74,12 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
 STAGE = Stage(
     "bundle",
     work,
-    ("recsys.serving", "recsys.state", "recsys.candidates", "recsys.features", "recsys.pipelines.bundle"),
+    (
+        "recsys.serving",
+        "recsys.state",
+        "recsys.candidates",
+        "recsys.features",
+        "recsys.pipelines.bundle",
+        "recsys.pipelines.learn_first_stage",
+    ),
 )

@@ -27,13 +27,14 @@ from recsys.evaluation.slices import make_slices
 from recsys.interest.score import catalogue_scores
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
+from recsys.pipelines.models import RERANKERS
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.reads import count_read
 from recsys.pipelines.report import write_report
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.settings import EvaluateConfig
 from recsys.pipelines.shop_references import shop_references
-from recsys.pipelines.train_ranker import RERANKERS, load_rows, rows_of
+from recsys.pipelines.train_ranker import load_rows, rows_of
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
@@ -77,9 +78,8 @@ class Asked:
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Predict, measure, write the report."""
     data = load(inputs["prepare"])
-    settings = EvaluationConfig(
-        **{f.name: getattr(config.evaluation, f.name) for f in fields(EvaluationConfig)}
-    )
+    chosen = {f.name: getattr(config.evaluation, f.name) for f in fields(EvaluationConfig)}
+    settings = EvaluationConfig(**chosen | {"rows": data.meta["rows"]})  # what competes is what was ranked
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     windows = ("valid", "test") if config.evaluation.read_test else ("valid",)
     reads = count_read(out, config.name) if config.evaluation.read_test else None
@@ -231,6 +231,7 @@ STAGE = Stage(
         "recsys.interest",
         "recsys.ranking",
         "recsys.pipelines.evaluate",
+        "recsys.pipelines.models",
         "recsys.pipelines.report",
         "recsys.pipelines.shop_references",
     ),

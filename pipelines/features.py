@@ -10,20 +10,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
-from recsys.core.log import RowBlock, heads
+from recsys.core.log import RowBlock
 from recsys.data.prepare import load
 from recsys.data.requests import request_arrays
-from recsys.features.assemble import assemble
 from recsys.features.attributes import Attributes
 from recsys.features.extra_columns import item_attributes, user_attributes
-from recsys.interest.score import INTEREST_COLUMNS, score_rows
-from recsys.interest.user import load_user_tower
-from recsys.interest.vectors import load_vectors
+from recsys.pipelines.describe import Block, Describer
 from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.state.family import StateConfig
-from recsys.state.store import State
 
 Array = NDArray[Any]
 FEATURES, SCORES = "features", "scores"
@@ -62,32 +58,27 @@ def context_block(requests: pl.DataFrame, rows: RowBlock) -> tuple[tuple[str, ..
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Two blocks a variant, aligned with its rows."""
     data = load(inputs["prepare"])
-    clock = bool(data.meta["clock"])
     requests = request_arrays(data.requests)
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
-    tower = load_user_tower(inputs["train-encoder"], clock)
-    vectors = load_vectors(inputs["embed"])
-    state = State.new(config.features, clock, len(data.users), data.item_table, views=False)
+    describe = Describer(inputs, data, config.features, config.threads)
     of_items, of_users = item_attributes(data.items), user_attributes(data.users)
     for variant_name, variant in config.variants.items():
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
-        entrance = heads(data.log, requests.user, cuts["user"])
         for kind in kinds(data):
             name = rows_name(variant_name, kind)
             table = pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM])
             rows = row_block(table, len(data.requests))
             blocks = [
-                assemble(state, data.log, data.item_table, requests, cuts, rows, threads=config.threads),
+                describe.behaviour(cuts, rows),
                 attribute_block(of_items, of_users, requests.user, rows),
                 context_block(data.requests, rows),
             ]
             _write(blocks, out / f"{name}.{FEATURES}.parquet")
-            scores = score_rows(tower, vectors.tuned, vectors.raw, data.log, entrance, rows)
-            _write([(INTEREST_COLUMNS, scores)], out / f"{name}.{SCORES}.parquet")
-    return Facts(notes={"columns": len(state.names) + len(of_items.names) + len(of_users.names)})
+            _write([describe.interest(cuts, rows)], out / f"{name}.{SCORES}.parquet")
+    return Facts(notes={"columns": len(describe.columns) + len(of_items.names) + len(of_users.names)})
 
 
-def _write(blocks: list[tuple[tuple[str, ...], Array]], path: Path) -> None:
+def _write(blocks: list[Block], path: Path) -> None:
     columns = {name: values[:, i] for names, values in blocks for i, name in enumerate(names)}
     pl.DataFrame(columns).write_parquet(path, compression="lz4")
 
@@ -99,6 +90,7 @@ STAGE = Stage(
         "recsys.state",
         "recsys.features",
         "recsys.interest",
+        "recsys.pipelines.describe",
         "recsys.pipelines.features",
         "recsys.pipelines.variants",
     ),

@@ -44,7 +44,7 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
         ),
         "embed": embed.Config(config.threads),
         "candidates": candidates.Config(config.candidates, config.features, config.variants),
-        "select": select.Config(config.select, tuple(config.variants)),
+        "select": select.Config(config.select, config.features, config.variants, threads),
         "features": features.Config(config.features, config.variants, threads),
         "train-ranker": train_ranker.Config(config.ranker, config.variants, config.all_seeds),
         "evaluate": evaluate.Config(
@@ -69,11 +69,11 @@ READS = {
     "train-encoder": ("prepare",),
     "embed": ("prepare", "train-encoder"),
     "candidates": ("prepare", "train-encoder", "embed"),
-    "select": ("prepare", "candidates"),
+    "select": ("prepare", "train-encoder", "embed", "candidates"),
     "features": ("prepare", "train-encoder", "embed", "select"),
     "train-ranker": ("prepare", "select", "features"),
     "evaluate": ("prepare", "train-encoder", "embed", "select", "features", "train-ranker"),
-    "bundle": ("prepare", "train-encoder", "embed", "train-ranker"),
+    "bundle": ("prepare", "train-encoder", "embed", "select", "train-ranker"),
     "score": ("bundle",),
 }
 

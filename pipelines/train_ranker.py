@@ -13,6 +13,7 @@ from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
+from recsys.pipelines.models import FIRST_STAGE, RERANKERS, columns_of
 from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
@@ -20,7 +21,6 @@ from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.reranker import Reranker, RerankerConfig, train
 
 Array = NDArray[Any]
-RERANKERS = ("full", "no_interest", "behaviour_only", "text_only")
 TEXT_SOURCES = ("nearest",)
 
 
@@ -54,18 +54,6 @@ class Rows:
         return Rows(frame, self.items[mask], {name: flag[mask] for name, flag in self.offered.items()})
 
 
-def columns_of(model: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns that a reranker of the vocabulary may read."""
-    text = [name for name in names if name.startswith(("interest_", "text_similarity_"))]
-    chosen = {
-        "full": list(names),
-        "no_interest": [name for name in names if not name.startswith("interest_")],
-        "behaviour_only": [name for name in names if name not in text],
-        "text_only": text,
-    }
-    return tuple(chosen[model])
-
-
 def rows_of(model: str, rows: Rows) -> Rows:
     """The rows that a reranker may rank: those that its own kind of source offered, alone.
 
@@ -91,7 +79,12 @@ def load_rows(inputs: Mapping[str, Path], name: str, data: Prepared) -> Rows:
     labels = labelled[c.LABEL].fill_null(0).cast(pl.UInt8).to_numpy()
     placed = labelled[c.POSITION].null_count() == 0
     positions = labelled[c.POSITION].cast(pl.Int16).to_numpy() if placed else None
-    blocks = [(tuple(frame.columns), frame.to_numpy().astype(np.float32)) for frame in (features, scores)]
+    first = table.select(f"^{FIRST_STAGE}.*$")
+    blocks = [
+        (tuple(frame.columns), frame.to_numpy().astype(np.float32))
+        for frame in (features, scores, first)
+        if frame.width
+    ]
     frame = side_by_side(blocks, row_block(table, len(data.requests)).offsets, labels, positions)
     sources = [n.removeprefix("rank_") for n in table.columns if n.startswith("rank_")]
     offered = {s: table[f"rank_{s}"].is_not_null().to_numpy() for s in sources}
@@ -155,5 +148,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
 
 
 STAGE = Stage(
-    "train-ranker", work, ("recsys.ranking", "recsys.pipelines.train_ranker", "recsys.pipelines.rows")
+    "train-ranker",
+    work,
+    ("recsys.ranking", "recsys.pipelines.models", "recsys.pipelines.rows", "recsys.pipelines.train_ranker"),
 )

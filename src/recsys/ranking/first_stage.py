@@ -1,8 +1,8 @@
-"""Select: which rows of the pool are worth all features. For now the top of each source by quota."""
+"""Select: which rows of the pool are worth all features: the top of each source, or of a linear score."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +15,26 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """How many rows a request keeps, and how much of each source comes first.
+    """How many rows a request keeps, and which.
 
     Parameters
     ----------
     n : int
         At most this many rows a request.
+    by : {"ranks", "linear"}
+        What orders the pool: each row's best rank over the sources, or a linear softmax over the
+        columns that describe an item to a user (`recsys.ranking.linear`), learned where the reranker
+        learns. Its score is then a column of the reranker too.
+    l2 : float
+        Penalty on the weights of that softmax.
     quotas : mapping of source name to int
         The first ranks of a source that go before everything else; a source that is not named has no
-        limit. Empty: rows go by their best rank over all sources.
+        limit. Empty: rows go by their best rank over all sources. Read with ``by="ranks"`` alone.
     """
 
     n: int = 150
+    by: Literal["ranks", "linear"] = "ranks"
+    l2: float = 10.0
     quotas: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -84,3 +92,23 @@ def select(offsets: Array, ranks: Array, sources: Sequence[str], config: SelectC
     keep = np.zeros(len(ranks), np.bool_)
     _select(offsets, ranks, quotas, config.n, keep)
     return np.flatnonzero(keep)
+
+
+def select_top(offsets: Array, scores: Array, n: int) -> Array:
+    """The ``n`` best rows of each request by a score.
+
+    Parameters
+    ----------
+    offsets : int64 array, shape (requests + 1,)
+    scores : float32 array, shape (rows,)
+    n : int
+
+    Returns
+    -------
+    int64 array
+        Chosen rows, ascending: they keep the order of the pool; of equal scores the first are kept.
+    """
+    request = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((-scores, request))  # stable, and requests stay in place
+    place = np.arange(len(order)) - offsets[:-1][request]
+    return np.sort(order[place < n])

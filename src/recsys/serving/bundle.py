@@ -2,7 +2,8 @@
 
 ``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
 ``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower, and the exported text tower where
-there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text), ``candidates/`` (the popular list
+there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the
+linear first stage where there is one), ``candidates/`` (the popular list
 at the last tick).
 """
 
@@ -24,10 +25,12 @@ from recsys.interest.text import can_encode
 from recsys.interest.user import UserTower, load_user_tower
 from recsys.interest.vectors import Vectors, load_vectors
 from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.linear import Linear
 from recsys.ranking.trees import Trees
 from recsys.state.store import State
 
 Array = NDArray[Any]
+FIRST_STAGE_FILE = "first_stage.json"
 FORMAT = 1  # of the folder; raise it when an old reader or an old folder would go wrong
 
 
@@ -53,6 +56,7 @@ class Bundle:
     user_attributes: Attributes
     candidates: CandidatesConfig
     select: SelectConfig
+    first_stage: Linear | None  # what orders the pool, where select.by says so
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = False) -> "Bundle":
@@ -87,6 +91,15 @@ def digest(path: Path) -> str:
 
 def _read_attributes(entry: Mapping[str, Any], path: Path) -> Attributes:
     return Attributes(tuple(entry["names"]), load_array(path), entry["vocabularies"])
+
+
+def _read_first_stage(path: Path) -> Linear | None:
+    if not path.is_file():
+        return None
+    try:
+        return Linear.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError) as error:
+        raise bundle_error(str(path), "columns, mean, scale and weight", str(error)) from error
 
 
 def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
@@ -165,4 +178,5 @@ def _load(folder: Path, verify: bool) -> Bundle:
         user_attributes=attributes["user"],
         candidates=CandidatesConfig(**manifest["candidates"]),
         select=SelectConfig(**manifest["select"]),
+        first_stage=_read_first_stage(folder / "ranker" / FIRST_STAGE_FILE),
     )

@@ -21,8 +21,9 @@ from recsys.interest.text import GRAPH, TOKENIZER, read_manifest
 from recsys.interest.text import MANIFEST as TEXT_MANIFEST
 from recsys.interest.vectors import Vectors, save_vectors
 from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.linear import Linear
 from recsys.ranking.trees import Trees
-from recsys.serving.bundle import FORMAT, check_trees, digest
+from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees, digest
 from recsys.state.store import State
 
 Array = NDArray[Any]
@@ -57,6 +58,8 @@ class BundleParts:
     item_attributes, user_attributes : Attributes
     candidates : CandidatesConfig
     select : SelectConfig
+    first_stage : Linear, optional
+        What orders the pool where ``select.by`` says so; becomes ``ranker/first_stage.json``.
     windows : mapping of part to the window it learned from
     labels : mapping of label name to its gain
     model : str
@@ -78,6 +81,7 @@ class BundleParts:
     user_attributes: Attributes = field(default_factory=Attributes)
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     select: SelectConfig = field(default_factory=SelectConfig)
+    first_stage: Linear | None = None
     windows: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, float] = field(default_factory=dict)
     model: str = "full"
@@ -131,6 +135,8 @@ def _write_parts(parts: BundleParts, folder: Path) -> None:
     (folder / "ranker").mkdir()
     (folder / "ranker" / "model.txt").write_text(parts.trees, encoding="utf-8")
     _write_json(folder / "ranker" / "reranker.json", dict(parts.reranker))
+    if parts.first_stage is not None:
+        _write_json(folder / "ranker" / FIRST_STAGE_FILE, parts.first_stage.as_json())
     popular = [np.asarray(parts.popular[0], np.int32), np.asarray(parts.popular[1], np.float32)]
     save_arrays(popular, ["popular_items", "popular_scores"], folder / "candidates")
     manifest = {
@@ -148,7 +154,7 @@ def _write_parts(parts: BundleParts, folder: Path) -> None:
         "items": len(parts.items),
         "attributes": attributes,
         "candidates": asdict(parts.candidates),
-        "select": {"n": parts.select.n, "quotas": dict(parts.select.quotas)},
+        "select": asdict(parts.select),
         "files": _files(folder),
     }
     _write_json(folder / "manifest.json", manifest)

@@ -13,12 +13,14 @@ from recsys.core.log import View
 from recsys.features.attributes import ITEM_PREFIX
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
+from recsys.ranking.first_stage import select, select_top
 from recsys.serving.bundle import Bundle
 from recsys.serving.frame import ColumnPlan
 from recsys.serving.new_items import NewItems
 from recsys.state.neighbours import Neighbours
 
 Array = NDArray[Any]
+FIRST_STAGE = "first_stage_"  # begins the name of the column that holds the first stage's score
 
 
 class LiveFeatures:
@@ -51,6 +53,12 @@ class LiveFeatures:
             "context": self._context,
             "sources": source_columns,
         }
+        self._first = bundle.first_stage
+        self._first_plan = None
+        if self._first is not None:
+            described = {name: blocks[name] for name in ("state", "interest")}
+            self._first_plan = ColumnPlan(self._first.columns, described)
+            blocks["first_stage"] = [name for name in bundle.columns if name.startswith(FIRST_STAGE)]
         self._plan = ColumnPlan(bundle.columns, blocks)
         self._by_interest = bundle.candidates.nearest_by == "interest" and bundle.tower is not None
         asked = None if vectors is None else vectors.tuned if self._by_interest else vectors.raw
@@ -63,6 +71,18 @@ class LiveFeatures:
     def offer(self, view: View, exclude: Array | None = None) -> Pool:
         """The pool of one request; no source offers what is excluded."""
         return self._sources.offer(view, exclude=exclude, query=self._query(view))
+
+    def select(self, view: View, pool: Pool) -> Pool:
+        """The rows of a pool that are worth all columns, as the reranker's own rows were chosen."""
+        config = self._bundle.select
+        if self._first is None:
+            return pool.take(select(pool.offsets, pool.ranks, pool.sources, config))
+        scores = self._first_scores(self._described(view, pool.items, {}))
+        return pool.take(select_top(pool.offsets, scores, config.n))
+
+    def _first_scores(self, described: Mapping[str, Array]) -> Array:
+        assert self._first is not None and self._first_plan is not None
+        return self._first.score(self._first_plan.put(described))
 
     def _query(self, view: View) -> Array | None:
         """What ``nearest`` asks with, where that is the user tower's click vector."""
@@ -100,14 +120,10 @@ class LiveFeatures:
         float32 array, shape (items, columns)
         """
         bundle, n = self._bundle, len(codes)
-        values: dict[str, Array] = {}
+        values = self._described(view, codes, unknown)
         for block in self._plan.blocks:
-            if block == "state":
-                values[block] = self._state.read(view, codes)
-            elif block == "interest" and bundle.tower is not None and bundle.vectors is not None:
-                tuned, raw = self._new_items.vectors(unknown, n) if unknown else (None, None)
-                stored = bundle.vectors
-                values[block] = score_view(bundle.tower, stored.tuned, stored.raw, view, codes, tuned, raw)
+            if block == "first_stage":
+                values[block] = self._first_scores(values)[:, None]
             elif block == "item":
                 values[block] = bundle.item_attributes.of(codes)
                 for place, given in unknown.items():
@@ -119,6 +135,22 @@ class LiveFeatures:
             elif block == "sources":
                 values[block] = self._source_columns(view, codes, pool)
         return self._plan.put(values)
+
+    def _described(
+        self, view: View, codes: Array, unknown: Mapping[int, Mapping[str, Any]]
+    ) -> dict[str, Array]:
+        """Behaviour and interest columns of some items, where the trees or the first stage read them."""
+        bundle, stored = self._bundle, self._bundle.vectors
+        wanted = set(self._plan.blocks)
+        if self._first_plan is not None:
+            wanted |= set(self._first_plan.blocks)
+        values: dict[str, Array] = {}
+        if "state" in wanted:
+            values["state"] = self._state.read(view, codes)
+        if "interest" in wanted and bundle.tower is not None and stored is not None:
+            tuned, raw = self._new_items.vectors(unknown, len(codes)) if unknown else (None, None)
+            values["interest"] = score_view(bundle.tower, stored.tuned, stored.raw, view, codes, tuned, raw)
+        return values
 
     def _context_row(self, context: Mapping[str, float]) -> Array:
         given = {name.removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from recsys.core.columns import ITEM_ID
 from recsys.core.log import View
-from recsys.ranking.first_stage import select
 from recsys.serving.answers import Answer, Observed
 from recsys.serving.bundle import Bundle
 from recsys.serving.events import EPOCH, microseconds, parse_events
@@ -177,7 +176,7 @@ class Ranker:
             view = self._view(user_id, at)
             exclude = view.items[: view.n] if exclude_seen else None
             pool = self._live.offer(view, exclude)
-            rows = pool.take(select(pool.offsets, pool.ranks, pool.sources, self.bundle.select))
+            rows = self._live.select(view, pool)
             if not len(rows.items):
                 return _answer([], np.empty(0), limit)
             scores = self.bundle.trees.predict(self._live.values(view, rows.items, {}, context, rows))
