@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.artefact import read_json, reading, require
 from recsys.core.columns import LABELS
 from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
 from recsys.ranking.frame import RankFrame
@@ -19,7 +20,9 @@ from recsys.ranking.trees import Trees
 Array = NDArray[Any]
 
 FORMAT = 1
+AGAIN = "Copy the model folder again, or train again."
 MODEL_FILE, SIDE_FILE = "model.txt", "reranker.json"
+SIDE = {"columns": list, "best_iteration": int, "importance": dict, "config": dict}
 LABEL_TYPES = ("click", "cart", "purchase")  # labels 1, 2, 3
 
 
@@ -96,7 +99,12 @@ class Reranker:
         """The flat trees, parsed once."""
         trees = Trees.parse(self.text)
         if len(trees.features) != len(self.columns):
-            raise _damaged(f"{len(self.columns)} features", f"{len(trees.features)} in the trees")
+            raise BundleError(
+                "the reranker",
+                expected=f"{len(self.columns)} features",
+                found=f"{len(trees.features)} in the trees",
+                do=AGAIN,
+            )
         return trees
 
     def predict(self, values: Array) -> Array:
@@ -118,25 +126,22 @@ class Reranker:
     @classmethod
     def load(cls, folder: Path) -> "Reranker":
         """Read a saved reranker; ``BundleError`` for an incomplete, changed or foreign folder."""
-        try:
+        path = folder / SIDE_FILE
+        with reading(folder / MODEL_FILE, "trees as LightGBM text", AGAIN):
             text = (folder / MODEL_FILE).read_bytes().decode()
-            side = json.loads((folder / SIDE_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _damaged(f"{MODEL_FILE} and {SIDE_FILE} in {folder}", str(error)) from error
-        if not isinstance(side, dict) or side.pop("format", None) != FORMAT:
-            raise _damaged(f"format {FORMAT} in {SIDE_FILE}", "another")
+        side = read_json(path, AGAIN)
+        if (found := side.pop("format", None)) != FORMAT:
+            raise BundleError(str(path), expected=f"format {FORMAT}", found=f"format {found}", do=AGAIN)
         if side.pop("sha256", None) != hashlib.sha256(text.encode()).hexdigest():
-            raise _damaged(f"the {MODEL_FILE} that {SIDE_FILE} describes", "a file that was changed")
-        try:
+            raise BundleError(
+                str(folder / MODEL_FILE),
+                expected=f"the file that {SIDE_FILE} describes",
+                found="one that was changed",
+                do=AGAIN,
+            )
+        require(side, path, SIDE, AGAIN)
+        with reading(path, "what Reranker.save wrote", AGAIN):
             return cls(text=text, **(side | {"columns": tuple(side["columns"])}))
-        except (KeyError, TypeError) as error:
-            raise _damaged(f"a complete {SIDE_FILE}", str(error)) from error
-
-
-def _damaged(expected: str, found: str) -> BundleError:
-    return BundleError(
-        "the reranker", expected=expected, found=found, do="Copy the model folder again, or train again."
-    )
 
 
 def _feature_names(columns: tuple[str, ...]) -> list[str]:

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
-from recsys.core.errors import ConfigError
+from recsys.core.artefact import read_json, require
+from recsys.core.errors import BundleError, ConfigError
 from recsys.core.progress import track
 from recsys.core.tables import RECOMMENDATIONS, check
 from recsys.serving.ranker import Ranker
@@ -121,9 +122,12 @@ def _atomically(write: Any, path: Path) -> None:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    """What a folder holds already; nothing, where that cannot be told."""
+    path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = read_json(path)
+        require(manifest, path, {"key": str, "parts": dict, "rows": int})
+    except BundleError:
         return {}
     return manifest
 

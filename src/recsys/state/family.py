@@ -149,6 +149,8 @@ class Family(ABC):
         Of the arrays and their meaning.
     follows : bool
         Whether reads look at the user's history.
+    grows : tuple of str
+        Arrays whose length the events decide, all the same; that of the others follows from the codes.
     kinds : int
         Mask of the event types that change anything; the others are passed over.
     position : int
@@ -157,6 +159,7 @@ class Family(ABC):
 
     version: int
     follows: bool = False
+    grows: tuple[str, ...] = ()
     name: str
     key: str
     columns: tuple[Column, ...]
