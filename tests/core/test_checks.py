@@ -22,8 +22,7 @@ def test_the_message_names_key_value_and_default() -> None:
     with pytest.raises(ConfigError) as caught:
         Settings(1, share=1.5)
     assert str(caught.value) == (
-        "room.share: expected a number above 0 and at most 1; found 1.5. "
-        "Correct the value; the default is 0.5."
+        "room.share: expected above 0 and at most 1; found 1.5. Correct the value; the default is 0.5."
     )
     with pytest.raises(ConfigError, match=r"room.depth: expected at least 1; found 0. Correct the value.$"):
         Settings(0)
@@ -35,10 +34,10 @@ def test_the_message_names_key_value_and_default() -> None:
     [
         (at_least(0), (0, 5, 1e300), (-1, -1e-9), "at least 0"),
         (above(0), (1e-9, 5), (0, -1), "above 0"),
-        (at_least(1, 50), (1, 50), (0, 51), "a number at least 1 and at most 50"),
-        (above(0, 1), (0.1, 1), (0, 1.01), "a number above 0 and at most 1"),
-        (Range(0, 1, open_most=True), (0, 0.99), (1, -0.1), "a number at least 0 and below 1"),
-        (at_least(0, 2**31 - 1), (2**31 - 1,), (2**31,), "at most 2147483647"),
+        (at_least(1, 50), (1, 50), (0, 51), "1 to 50"),
+        (above(0, 1), (0.1, 1), (0, 1.01), "above 0 and at most 1"),
+        (Range(0, 1, open_most=True), (0, 0.99), (1, -0.1), "at least 0 and below 1"),
+        (at_least(0, 2**31 - 1), (2**31 - 1,), (2**31,), "0 to 2147483647"),
     ],
 )
 def test_ranges(allowed: Range, inside: tuple[float, ...], outside: tuple[float, ...], words: str) -> None:
@@ -65,5 +64,7 @@ def test_a_misspelt_word_gets_the_nearest() -> None:
     with pytest.raises(ConfigError) as caught:
         check_choice("preset", "tpo", ("adapter", "top", "full"))
     assert str(caught.value) == ("preset: expected one of adapter, top, full; found 'tpo'. Did you mean top?")
+    with pytest.raises(ConfigError, match="pooling: expected mean; found 'max'"):
+        check_choice("pooling", "max", ("mean",))
     with pytest.raises(ConfigError, match="found 'zebra'. Choose one of these."):
         check_choice("preset", "zebra", ("adapter", "top", "full"))

@@ -1,6 +1,5 @@
 """Laws of walks along the log: nested limits, prefixes, other users, other orders of arrival."""
 
-
 import numpy as np
 import pytest
 

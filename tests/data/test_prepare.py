@@ -229,5 +229,5 @@ def test_events_of_strangers_alone_are_an_error(tables: Tables) -> None:
 
 
 def test_a_misspelt_clock_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data\.time: expected real or order; found 'None'"):
+    with pytest.raises(ConfigError, match=r"data\.time: expected one of real, order; found 'None'"):
         PrepareConfig(time="None")

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from recsys.core.errors import BundleError, ConfigError, DataError
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig, select
 from recsys.ranking.frame import RankFrame, concat, side_by_side
-from recsys.ranking.reranker import Reranker, RerankerConfig, informative, train
+from recsys.ranking.reranker import Reranker, informative, train
 
 FAST = RerankerConfig(
     num_iterations=12, num_leaves=5, min_data_in_leaf=2, learning_rate=0.3, feature_fraction=1.0, threads=1

@@ -9,8 +9,9 @@ import pytest
 
 from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
 from recsys.metrics.ranking import lists, per_request, positives
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame, concat
-from recsys.ranking.reranker import Reranker, RerankerConfig, informative, train
+from recsys.ranking.reranker import Reranker, informative, train
 
 lightgbm = pytest.importorskip("lightgbm")
 

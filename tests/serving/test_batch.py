@@ -83,5 +83,7 @@ def test_nobody_to_score(ranker: Ranker, tmp_path: Path) -> None:
 
 
 def test_sizes_below_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="k and partition_size of at least 1; found k=0"):
+    with pytest.raises(ConfigError, match="scoring.k: expected at least 1; found 0"):
         BatchConfig(k=0)
+    with pytest.raises(ConfigError, match="scoring.partition_size: expected at least 1; found -1"):
+        BatchConfig(partition_size=-1)

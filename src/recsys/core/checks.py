@@ -36,8 +36,9 @@ class Range(NamedTuple):
         low = f"above {self.least:g}" if self.open_least else f"at least {self.least:g}"
         if self.most == math.inf:
             return low
-        high = f"below {self.most:.12g}" if self.open_most else f"at most {self.most:.12g}"
-        return f"a number {low} and {high}"
+        if not self.open_least and not self.open_most:
+            return f"{self.least:.12g} to {self.most:.12g}"
+        return f"{low} and {'below' if self.open_most else 'at most'} {self.most:.12g}"
 
 
 def at_least(least: float, most: float = math.inf) -> Range:
@@ -95,7 +96,7 @@ def check_choice(
         near = difflib.get_close_matches(str(value), words, n=1)
         raise ConfigError(
             key,
-            expected=f"one of {', '.join(words)}",
+            expected=f"{'one of ' if len(words) > 1 else ''}{', '.join(words)}",
             found=repr(value),
             do=f"Did you mean {near[0]}?" if near else do,
         )

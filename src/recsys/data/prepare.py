@@ -13,8 +13,9 @@ import polars as pl
 
 from recsys.core import columns as c
 from recsys.core.artefact import read_json, reading, require
+from recsys.core.checks import check_choice
 from recsys.core.codes import Codes
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ItemTable, load_items, load_log, save_items, save_log
 from recsys.core.tables import EVENTS, ITEMS, LEDGER, REQUESTS, TRUTH, USERS, check, read_table
 from recsys.data.clean import CleanConfig, Ledger, causal_items, causal_rows, refuse_nothing_left, whole_rows
@@ -65,8 +66,7 @@ class PrepareConfig:
     requests: RequestsConfig = field(default_factory=RequestsConfig)
 
     def __post_init__(self) -> None:
-        if self.time not in ("real", "order"):
-            raise ConfigError("data.time", expected="real or order", found=repr(self.time), do="Correct it.")
+        check_choice("data.time", self.time, ("real", "order"))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import polars as pl
 
 from recsys.core import columns as c
 from recsys.core.artefact import read_json, require
-from recsys.core.errors import BundleError, ConfigError
+from recsys.core.checks import at_least, check_numbers
+from recsys.core.errors import BundleError
 from recsys.core.progress import track
 from recsys.core.tables import RECOMMENDATIONS, check
 from recsys.serving.ranker import Ranker
@@ -45,13 +46,7 @@ class BatchConfig:
     partition_size: int = 1_000
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.partition_size < 1:
-            raise ConfigError(
-                "scoring",
-                expected="k and partition_size of at least 1",
-                found=f"k={self.k}, partition_size={self.partition_size}",
-                do="Mend the config.",
-            )
+        check_numbers(self, "scoring", k=at_least(1), partition_size=at_least(1))
 
 
 @dataclass(frozen=True)

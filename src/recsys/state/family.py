@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.log import EventLog, ItemTable, RequestArrays, RowBlock, View
+from recsys.core.checks import above, at_least, check_numbers
+from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, RowBlock, View
 from recsys.state.events import Events, pack
 
 Array = NDArray[Any]
@@ -97,6 +98,17 @@ class StateConfig:
     lag_decay: float = 0.7
     both: bool = False
     purchase_weight: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_numbers(
+            self,
+            "features",
+            max_pairs=at_least(1),
+            neighbours=at_least(1),
+            past=at_least(1, HISTORY),
+            lag_decay=above(0, 1),
+            purchase_weight=at_least(0),
+        )
 
 
 @dataclass(frozen=True)

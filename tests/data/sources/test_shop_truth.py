@@ -73,7 +73,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"truth.npz: expected an archive .*; found no such file. Run recsys"):
+    with pytest.raises(BundleError, match=r"truth.npz: expected an archive .*; found no such file. Run"):
         TruePreference.load(tmp_path)
     (tmp_path / "truth.npz").write_bytes(b"junk")
     with pytest.raises(BundleError, match=r"truth.npz: .*found 4 bytes that are none, or a part of one"):
