@@ -131,7 +131,7 @@ def test_a_variant_that_learns_what_stops_it_is_refused():
         load(["variants.default.train=[rank, valid]"])
     with pytest.raises(
         ConfigError,
-        match="variants.*freeze: expected one of fit, rank, valid, test; found 'tset'. Did you mean",
+        match="variants.*freeze: expected one of .*; found 'tset'. Did you mean test",
     ):
         load(["+variants.default.freeze={tset: rank}"])
     with pytest.raises(ConfigError, match="variants: expected at least one"):

@@ -4,6 +4,7 @@ Partitions are written beside the output, each by an atomic rename, and the whol
 when the last is there: whoever reads it sees the old recommendations or the new, never a mixture.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -25,6 +26,7 @@ from recsys.core.tables import RECOMMENDATIONS, check
 from recsys.serving.ranker import Ranker
 
 MANIFEST = "manifest.json"
+KEY_DIGITS = 16  # of the hash that names a folder of unfinished work
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for user in user_ids:
         digest.update(len(user).to_bytes(8, "little") + user.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:KEY_DIGITS]
 
 
 def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> pl.DataFrame:
@@ -127,6 +129,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def _clear_others(folder: Path, work: Path) -> None:
+    """Remove what broken runs of other models, users or configs left beside the output."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}-{'[0-9a-f]' * KEY_DIGITS}"):
+        if left != work:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def score_users(
     ranker: Ranker, user_ids: Sequence[str], out_folder: str | Path, config: BatchConfig | None = None
 ) -> Scored:
@@ -151,11 +160,12 @@ def score_users(
     folder = Path(out_folder)
     users = list(dict.fromkeys(str(user) for user in user_ids))
     key = _key(ranker, users, config)
+    work = folder.with_name(f".{folder.name}-{key}")
+    _clear_others(folder, work)
     starts = range(0, len(users), config.partition_size)
     done = _read_manifest(folder)
     if done.get("key") == key and all((folder / name).is_file() for name in done["parts"]):
         return Scored(folder, len(users), int(done["rows"]), 0, len(starts))
-    work = folder.with_name(f".{folder.name}-{key}")
     work.mkdir(parents=True, exist_ok=True)
     parts: dict[str, int] = {}
     skipped = 0
