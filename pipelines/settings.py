@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
 from recsys.core.checks import MOST_SEED, at_least, check_number, check_numbers
-from recsys.core.errors import ConfigError
+from recsys.core.errors import ConfigError, DataError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import PrepareConfig
@@ -150,6 +150,13 @@ def raw_files(config: DataConfig) -> dict[str, Path]:
     if config.source == "shop":
         return {}
     folder = Path(config.dir)
+    if not folder.is_dir():
+        raise DataError(
+            "data.dir",
+            expected="a folder with events and items",
+            found=f"{config.dir!r}, which is {'a file' if folder.exists() else 'not there'}",
+            do="Set data.dir to it.",
+        )
     names = ("events", "items", "users", "impressions")
     found = {name: path for name in names for path in sorted(folder.glob(f"{name}*"))[:1]}
     return found or {"data": folder}

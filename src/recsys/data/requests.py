@@ -177,7 +177,7 @@ def _refuse_empty(asked: pl.DataFrame, chosen: list[int], config: RequestsConfig
                 f"window {WINDOWS[order]}",
                 expected=f"requests (requests.unit={config.unit}, targets {targets})",
                 found="none",
-                do="Move data.split, or choose another requests.unit or requests.targets.",
+                do="Move split, or choose another requests.unit or requests.targets.",
             )
 
 

@@ -122,7 +122,9 @@ def _numbers_to_times(frame: pl.DataFrame, spec: TableSpec, unit: str) -> pl.Dat
                 number = values.cast(pl.Int64, strict=False)
                 values = number if number.null_count() == values.null_count() else values
             if values.dtype.is_numeric():
-                frame = frame.with_columns(from_epoch(values, unit).alias(name))
+                frame = frame.with_columns(
+                    from_epoch(values, unit, f"table {spec.name}, column {name}").alias(name)
+                )
     return frame
 
 
