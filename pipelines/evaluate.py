@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
+from recsys.core.artefact import read_array
 from recsys.core.as_of import available
 from recsys.core.errors import ConfigError
 from recsys.core.log import RowBlock, heads
@@ -137,7 +138,7 @@ def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -
     def encoder(rows: Array) -> Array:
         return catalogue_scores(tower, vectors.tuned, vectors.raw, data.log, entrance[rows])[0]
 
-    plain = uncentred(vectors.raw, np.load(inputs["train-encoder"] / "mean.npy", allow_pickle=False))
+    plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
     known = data.log.item[: data.meta["counts"]["n_fit"]]
     prior = plain[known[known >= 0]].mean(axis=0)
     users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)

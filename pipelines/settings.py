@@ -8,7 +8,8 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.errors import ConfigError
+from recsys.core.checks import MOST_SEED, at_least, check_number, check_numbers
+from recsys.core.errors import ConfigError, DataError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import PrepareConfig
@@ -19,11 +20,12 @@ from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.evaluation.config import EvaluationConfig
+from recsys.features.catalogue import catalogue
 from recsys.pipelines.door import compose, to_dataclass, with_defaults
 from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig
-from recsys.ranking.reranker import RerankerConfig
 from recsys.serving.batch import BatchConfig
 from recsys.state.family import StateConfig
 from recsys.tracking.run import TrackingConfig
@@ -74,6 +76,10 @@ class EvaluateConfig(EvaluationConfig):
     read_test: bool = True
     max_requests: int = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "evaluation", max_requests=at_least(0))
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -101,6 +107,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check_names(self.variants)
+        check_number("seed", self.seed, at_least(0, MOST_SEED))
+        check_number("threads", self.threads, at_least(0))
+        for seed in self.seeds:
+            check_number("seeds", seed, at_least(0, MOST_SEED))
+        catalogue(self.features, self.clock)  # refuses feature rows that make no sense
         if not self.variants:
             raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
 
@@ -139,6 +150,13 @@ def raw_files(config: DataConfig) -> dict[str, Path]:
     if config.source == "shop":
         return {}
     folder = Path(config.dir)
+    if not folder.is_dir():
+        raise DataError(
+            "data.dir",
+            expected="a folder with events and items",
+            found=f"{config.dir!r}, which is {'a file' if folder.exists() else 'not there'}",
+            do="Set data.dir to it.",
+        )
     names = ("events", "items", "users", "impressions")
     found = {name: path for name in names for path in sorted(folder.glob(f"{name}*"))[:1]}
     return found or {"data": folder}

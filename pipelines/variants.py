@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.as_of import KEYS, Cuts, Policy, Snapshot, cut
+from recsys.core.checks import at_least, check_choice, check_numbers
 from recsys.core.columns import VARIANTS, WINDOWS
 from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, RequestArrays
@@ -48,14 +49,11 @@ class Variant:
     lag_hours: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (*self.train, *self.freeze, *self.freeze.values()):
-            if name not in WINDOWS:
-                raise ConfigError(
-                    "variants",
-                    expected=f"windows of {', '.join(WINDOWS)}",
-                    found=repr(name),
-                    do="Correct it.",
-                )
+        for name in self.train:
+            check_choice("variants.*.train", name, WINDOWS)
+        for name in (*self.freeze, *self.freeze.values()):
+            check_choice("variants.*.freeze", name, WINDOWS)
+        check_numbers(self, "variants.*", lag_hours=at_least(0))
         if self.stop == "valid" and "valid" in self.train:
             raise ConfigError(
                 "variants.*.stop",
@@ -68,10 +66,7 @@ class Variant:
 def check_names(variants: Mapping[str, Variant]) -> None:
     """Refuse names outside the fixed vocabulary."""
     for name in variants:
-        if name not in VARIANTS:
-            raise ConfigError(
-                f"variants.{name}", expected=f"one of {', '.join(VARIANTS)}", found="another", do="Rename it."
-            )
+        check_choice(f"variants.{name}", name, VARIANTS)
 
 
 def cuts_of(

@@ -144,6 +144,29 @@ BAD = {
 }  # fmt: skip
 
 
+SECONDS = events(lambda frame: frame.with_columns(pl.col("timestamp").dt.epoch("s")))
+
+
+@pytest.mark.parametrize(
+    ("shop", "override", "words"),
+    [
+        (SECONDS, "data.epoch=milliseconds", "numbers that look like seconds. Set data.epoch=seconds."),
+        (BAD["naive timestamps"][0], "data.timezone=Europe/Lisbom", "Did you mean Europe/Lisbon?"),
+        (
+            events(lambda frame: frame.drop("event_type")),
+            "data.format=parquet",
+            "data.default_event_type=click",
+        ),
+        (sound(), "split.rank='0.9'", "recsys: split: expected rank, valid, test in this order"),
+        (sound(), "data.clean.min_user_events=1000", "window fit: expected events after cleaning"),
+        (sound(), "data.text.columns=[titel]", "Did you mean 'title'?"),
+        (sound(), "data.columns={events: {user_id: uid}}", "data.columns.events.user_id names it"),
+    ],
+)
+def test_settings_that_do_not_fit_the_tables(shop, override, words, tmp_path, capsys):
+    assert words in refused(capsys, ["validate", *asked(shop.write(tmp_path / "shop"), f"++{override}")])
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_bad_tables_give_one_message_that_says_what_and_where(name, tmp_path, capsys):
     shop, words = BAD[name]
@@ -191,7 +214,9 @@ def test_a_missing_file_and_a_missing_folder(tmp_path, capsys):
     (folder / "items.parquet").unlink()
     message = refused(capsys, ["validate", *asked(folder)])
     assert "table items: expected a file items (parquet or csv)" in message and "events.parquet" in message
-    assert "data.dir: expected a folder" in refused(capsys, ["validate", *asked(tmp_path / "nowhere")])
+    for command in ("validate", "run", "prepare", "score"):
+        for wrong in (tmp_path / "nowhere", folder / "events.parquet"):
+            assert refused(capsys, [command, *asked(wrong)]).startswith("recsys: data.dir: expected a folder")
     assert "data.dir: expected the folder" in refused(capsys, ["validate", "data=files"])
 
 
@@ -224,7 +249,7 @@ def test_a_window_without_requests(tmp_path, capsys):
         ),
         ("data.time=ordr", "recsys: data.time: expected one of real, order; found 'ordr'. Did you mean"),
         ("encoder=tpo", "recsys: encoder=tpo: expected one of adapter, full, top; found 'tpo'. Did you mean"),
-        ("split.valid='0.5'", "recsys: data.split: expected "),
+        ("split.valid='0.5'", "recsys: split: expected "),
     ],
 )
 def test_an_unknown_key_and_a_misspelt_value(override, message, tmp_path, capsys):

@@ -84,7 +84,35 @@ REFUSED = [
     ("paths.run_dir='None'", "paths.run_dir", 'found the string "None". Write null for no value.'),
     ("+variants.sideways={train: [rank]}", "variants.sideways", f"expected one of {', '.join(VARIANTS)}"),
     ("candidates.depths={populr: 3}", "candidates.depths.populr", "Did you mean candidates.depths.popular?"),
-    ("+candidates.depths.populr=3", "candidates.depths", "expected sources among popular"),
+    ("+candidates.depths.populr=3", "candidates.depths.populr", "Did you mean popular?"),
+    ("encoder.preset=tpo", "encoder.preset", "Did you mean top?"),
+    ("encoder=tpo", "encoder=tpo", "Did you mean encoder=top?"),
+    ("trainer.lr=-1", "trainer.lr", "expected at least 0; found -1.0"),
+    ("ranker.num_leaves=1", "ranker.num_leaves", "found 1"),
+    ("select.n=0", "select.n", "expected at least 1; found 0"),
+    ("scoring.k=0", "scoring.k", "expected at least 1; found 0"),
+    ("seed=-1", "seed", "expected 0 to 2147483647; found -1"),
+    ("threads=-1", "threads", "expected at least 0; found -1"),
+    ("evaluation.max_requests=-1", "evaluation.max_requests", "expected at least 0; found -1"),
+    ("features.lag_decay=1.5", "features.lag_decay", "expected above 0 and at most 1; found 1.5"),
+    ("features.rows.item_age.key=planet", "features.rows.item_age.key", "expected item; found 'planet'"),
+    ("+features.rows.item_x={family: counts, key: planet, stat: count}", "features.rows.item_x.key", "user"),
+    (
+        "+features.rows.item_x={family: count, key: item, stat: count}",
+        "features.rows.item_x.family",
+        "counts?",
+    ),
+    ("+features.rows.item_x={family: counts, key: item, stat: rat}", "features.rows.item_x.stat", "rate?"),
+    (
+        "+features.rows.item_x={family: counts, key: item, stat: count, half_lives: [7x]}",
+        "features.rows.item_x.half_lives",
+        "found '7x'",
+    ),
+    (
+        "+features.rows.item_x={family: counts, key: item, stat: count, types: [clik]}",
+        "features.rows.item_x.types",
+        "Did you mean click?",
+    ),
     ("requests.unit=impresion", "requests.unit", "impression"),
     ("requests.rows=loged", "requests.rows", "logged"),
 ]
@@ -101,7 +129,10 @@ def test_what_is_unclear_is_refused_with_its_whole_path(override, key, words, tm
 def test_a_variant_that_learns_what_stops_it_is_refused():
     with pytest.raises(ConfigError, match=r"variants\.\*\.stop: .*Set stop: folds"):
         load(["variants.default.train=[rank, valid]"])
-    with pytest.raises(ConfigError, match="windows of fit, rank, valid, test; found 'tset'"):
+    with pytest.raises(
+        ConfigError,
+        match="variants.*freeze: expected one of .*; found 'tset'. Did you mean test",
+    ):
         load(["+variants.default.freeze={tset: rank}"])
     with pytest.raises(ConfigError, match="variants: expected at least one"):
         load(["~variants.default"])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,25 @@ def test_a_small_catalogue_whole(log: EventLog, items: ItemTable, requests: Requ
 
 def test_a_misspelt_source_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match="expected sources among popular, repeat, covisit, nearest; found popluar"
+        ConfigError,
+        match="one of popular, repeat, covisit, nearest; found 'popluar'. Did you mean popular",
     ):
         CandidatesConfig(depths={"popluar": 3})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"depths": {"popular": -1}}, "candidates.depths.popular: expected 0 to 32767; found -1"),
+        ({"depths": {"popular": 40_000}}, "candidates.depths.popular: expected 0 to 32767; found 40000"),
+        ({"weights": {"clik": 1.0}}, "candidates.weights.clik: expected one of .*Did you mean click"),
+        ({"weights": {"click": -1.0}}, "candidates.weights.click: expected at least 0; found -1.0"),
+        ({"half_life": "14days"}, "candidates.half_life: expected \"all\" or a number .*; found '14days'"),
+        ({"nearest_by": "txt"}, "candidates.nearest_by: .*Did you mean text"),
+        ({"nearest_last": 0}, "candidates.nearest_last: expected 1 to 50; found 0"),
+        ({"whole_catalogue_below": -1}, "candidates.whole_catalogue_below: expected at least 0; found -1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        CandidatesConfig(**fields)

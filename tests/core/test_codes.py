@@ -118,14 +118,40 @@ def test_it_behaves_like_a_dict(known: list[str], asked: list[str]) -> None:
     assert codes.decode(range(len(codes))) == list(twin)
 
 
-@pytest.mark.parametrize("content", [None, "not json", "{}"])
-def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "codes.json: expected a JSON object; found no such file"),
+        ("not json", "codes.json: expected a JSON object; found Expecting value"),
+        ("[]", "codes.json: expected a JSON object; found a list"),
+        ("{}", "expected version 1; found version None"),
+        ('{"version": 1}', "codes.json: expected a whole number under 'n'; found only version"),
+        ('{"version": 1, "n": 2}', r"hashes.npy: expected an array of uint64, shape \(2\); found .*\(1\)"),
+    ],
+)
+def test_a_damaged_folder_is_one_clear_error(tmp_path: Path, content: str | None, told: str) -> None:
     Codes.build(["a"]).save(tmp_path)
     (tmp_path / "codes.json").unlink()
     if content is not None:
         (tmp_path / "codes.json").write_text(content)
-    with pytest.raises(BundleError, match=r"expected an index written by Codes\.save"):
+    with pytest.raises(BundleError, match=told):
         Codes.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["hashes", "order", "data", "offsets"])
+def test_each_array_that_lacks_or_does_not_fit_is_named(tmp_path: Path, name: str) -> None:
+    Codes.build(["a", "bcd"]).save(tmp_path)
+    path = tmp_path / f"{name}.npy"
+    array = np.load(path)
+    path.unlink()
+    with pytest.raises(BundleError, match=f"{name}.npy: expected an array .*; found no such file"):
+        Codes.load(tmp_path)
+    for wrong in (array[:-1], array.astype(np.float64)):
+        np.save(path, wrong)
+        with pytest.raises(BundleError, match=f"{name}.npy: expected"):
+            Codes.load(tmp_path)
+    np.save(path, array)
+    assert Codes.load(tmp_path).decode([1]) == ["bcd"]
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:

@@ -118,5 +118,5 @@ def test_a_hash_depends_on_the_string_alone() -> None:
 def test_a_folder_that_is_no_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(BundleError) as error:
         Codes.load(tmp_path / "nowhere")
-    assert str(error.value).startswith(f"codes in {tmp_path / 'nowhere'}: expected an index written by Codes")
-    assert str(error.value).endswith("Build the model folder again.")
+    assert str(error.value).startswith(f"{tmp_path / 'nowhere' / 'codes.json'}: expected a JSON object")
+    assert str(error.value).endswith("Build the model folder again, or copy the whole of it.")

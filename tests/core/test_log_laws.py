@@ -1,13 +1,10 @@
 """Laws of walks along the log: nested limits, prefixes, other users, other orders of arrival."""
 
-import mmap
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from recsys.core.columns import CLICK, IMPRESSION, INTERACTIONS, PURCHASE, RETURN
-from recsys.core.log import EventLog, follow, heads, interaction_mask, load_array, make_log, prefix
+from recsys.core.log import EventLog, follow, heads, interaction_mask, make_log, prefix
 
 pytestmark = pytest.mark.kernel
 
@@ -118,19 +115,3 @@ def test_the_mask_is_the_list_of_interactions() -> None:
     mask = interaction_mask()
     assert np.flatnonzero(mask).tolist() == sorted(INTERACTIONS)
     assert not mask[IMPRESSION] and not mask[RETURN] and mask[PURCHASE]
-
-
-def test_small_arrays_are_read_and_large_ones_mapped(tmp_path: Path) -> None:
-    for n, mapped in ((8, False), (8192, True)):
-        np.save(tmp_path / "a.npy", np.arange(n))
-        array = load_array(tmp_path / "a.npy")
-        assert type(array) is np.ndarray and array.flags.writeable
-        assert isinstance(array.base, np.memmap | mmap.mmap) is mapped
-        array[0] = 99
-        assert np.load(tmp_path / "a.npy")[0] == 0, "the file stays as it was"
-
-
-def test_objects_are_never_unpickled(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="allow_pickle"):
-        load_array(tmp_path / "a.npy")

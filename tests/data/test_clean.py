@@ -141,6 +141,12 @@ def test_robots_are_known_by_what_they_did_before_rank(events: Build) -> None:
 
 def test_a_misspelt_policy_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"data\.clean\.exact_duplicates: expected keep or drop; found 'remove'"
+        ConfigError, match=r"data\.clean\.exact_duplicates: expected one of keep, drop; found 'remove'"
     ):
         CleanConfig(exact_duplicates="remove")
+
+
+@pytest.mark.parametrize("name", ["min_user_events", "min_item_events", "max_user_events_per_day"])
+def test_negative_limits_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"data.clean.{name}: expected at least 0; found -1"):
+        CleanConfig(**{name: -1})  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recsys.core import tables as specs
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.errors import BundleError, ConfigError, DataError
 from recsys.core.tables import check
 from recsys.data.clean import CleanConfig
 from recsys.data.door import Tables
@@ -162,8 +162,40 @@ def _bytes(made: Prepared) -> list[bytes]:
 def test_a_damaged_table_is_found_on_loading(tables: Tables, tmp_path: Path) -> None:
     save(prepare(tables, CONFIG), tmp_path)
     pl.read_parquet(tmp_path / "truth.parquet").drop("label").write_parquet(tmp_path / "truth.parquet")
-    with pytest.raises(DataError, match="table truth, column label: .* Run the stage before this one again"):
+    with pytest.raises(DataError, match="table truth, column label: .* Run recsys prepare again"):
         load(tmp_path)
+
+
+def test_each_missing_or_damaged_file_is_named(tables: Tables, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"nowhere/meta.json: expected a JSON object; found no such file"):
+        load(tmp_path / "nowhere")
+    save(prepare(tables, CONFIG), tmp_path)
+    for path in sorted(one for one in tmp_path.rglob("*") if one.is_file()):
+        whole = path.read_bytes()
+        path.unlink()
+        with pytest.raises(BundleError, match=rf"{path}: expected .*; found no such file\. \w+"):
+            load(tmp_path)
+        path.write_bytes(b"junk")
+        with pytest.raises(BundleError, match=rf"{path}: expected .*; found .*\. \w+") as caught:
+            load(tmp_path)
+        assert "pickle" not in str(caught.value)
+        path.write_bytes(whole)
+    assert len(load(tmp_path).codes) == 4
+
+
+def test_a_meta_file_of_another_kind(tables: Tables, tmp_path: Path) -> None:
+    save(prepare(tables, CONFIG), tmp_path)
+    path = tmp_path / "meta.json"
+    meta = json.loads(path.read_text())
+    for changed, told in (
+        ([], "expected a JSON object; found a list"),
+        ({**meta, "windows": 3}, "expected an object under 'windows'; found 3"),
+        ({name: meta[name] for name in meta if name != "counts"}, "an object under 'counts'; found only"),
+        ({**meta, "windows": {"rank": 1}}, "expected the bounds of the windows under 'windows'; found"),
+    ):
+        path.write_text(json.dumps(changed))
+        with pytest.raises(BundleError, match=f"meta.json: .*{told}.*Run recsys prepare again"):
+            load(tmp_path)
 
 
 def test_whole_data_rules_are_written_down(tables: Tables) -> None:
@@ -197,5 +229,5 @@ def test_events_of_strangers_alone_are_an_error(tables: Tables) -> None:
 
 
 def test_a_misspelt_clock_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data\.time: expected real or order; found 'None'"):
+    with pytest.raises(ConfigError, match=r"data\.time: expected one of real, order; found 'None'"):
         PrepareConfig(time="None")

@@ -131,7 +131,7 @@ def test_shares_of_even_events_are_dates() -> None:
         (SplitConfig("0.5", "0.7", "1.0"), "expected shares between 0 and 1; found 0.5, 0.7, 1.0"),
         (SplitConfig("0", "0.7", "0.9"), "expected shares between 0 and 1"),
         (SplitConfig("2024-01-08", "2024-01-06", "2024-01-09"), "expected rank < valid < test < end"),
-        (SplitConfig("2024-01-05", "soon", "2024-01-09"), "data.split.valid: expected a date such as"),
+        (SplitConfig("2024-01-05", "soon", "2024-01-09"), "split.valid: expected a date such as"),
     ],
 )  # fmt: skip
 def test_splits_that_cannot_be(split: SplitConfig, text: str) -> None:

@@ -216,7 +216,7 @@ def test_a_window_without_requests_is_an_error(make: Callable[..., Made]) -> Non
         make([("u", "a", 25, "click"), ("u", "b", 49, "impression")], only("rank", "valid"))
     assert str(error.value) == (
         "window valid: expected requests (requests.unit=event, targets click, cart, purchase, rating); "
-        "found none. Move data.split, or choose another requests.unit or requests.targets."
+        "found none. Move split, or choose another requests.unit or requests.targets."
     )
 
 

@@ -47,17 +47,17 @@ def test_starts_and_stops_by_name() -> None:
     [
         (
             ("2024-01-02", "0.8", "0.9"),
-            "data.split: expected all dates or all shares; found 2024-01-02, 0.8, 0.9",
+            "split: expected all dates or all shares; found 2024-01-02, 0.8, 0.9",
         ),
-        (("0.6", "0.8", "1.5"), "data.split: expected shares between 0 and 1; found 0.6, 0.8, 1.5"),
-        (("nan", "0.8", "0.9"), "data.split: expected shares between 0 and 1"),
+        (("0.6", "0.8", "1.5"), "split: expected shares between 0 and 1; found 0.6, 0.8, 1.5"),
+        (("nan", "0.8", "0.9"), "split: expected shares between 0 and 1"),
         (
             ("soon", "2024-01-03", "2024-01-04"),
-            "data.split.rank: expected a date such as 2024-05-31, or a share",
+            "split.rank: expected a date such as 2024-05-31, or a share",
         ),
         (
             ("2024-01-03", "2024-01-02", "2024-01-04"),
-            "data.split: expected rank < valid < test < end; found rank 2024-01-03, valid 2024-01-02",
+            "split: expected rank < valid < test < end; found rank 2024-01-03, valid 2024-01-02",
         ),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_window_outside_the_data_names_where_the_data_lies() -> None:
         make_windows(SplitConfig("2024-01-02", "2024-01-03", "2025-01-01"), TIMES)
     assert str(error.value) == (
         "window test: expected events in it; found none; the events lie between 2024-01-01 00:00 and "
-        "2024-01-05 03:00 UTC. Move data.split.rank, valid, test or end."
+        "2024-01-05 03:00 UTC. Move split.rank, valid, test or end."
     )
     with pytest.raises(DataError, match="window fit"):
         make_windows(SplitConfig("2023-01-02", "2024-01-03", "2024-01-04"), TIMES)

@@ -113,3 +113,9 @@ def test_the_trained_folder_is_what_its_manifest_says(tmp_path: Path) -> None:
     fresh = module()
     load_weights(fresh, tmp_path)
     assert torch.equal(fresh.head.mean, load_file(tmp_path / WEIGHTS)["head.mean"])
+
+
+def test_junk_is_no_weights(tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS).write_bytes(b"junk" * 9)
+    with pytest.raises(BundleError, match=rf"{WEIGHTS}: expected weights in safetensors; found .*Train the"):
+        load_weights(module(), tmp_path)

@@ -10,7 +10,7 @@ from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
     ("changes", "text"),
     [
         ({"preset": "tops"}, "encoder.preset: expected one of adapter, top, full; found 'tops'"),
-        ({"pooling": "cls"}, "encoder.pooling: expected one of mean"),
+        ({"pooling": "cls"}, "encoder.pooling: expected mean"),
         ({"history": 0}, "encoder.history: expected at least 1; found 0"),
         ({"max_tokens": 2}, "encoder.max_tokens: expected at least 3; found 2"),
         ({"export": "int8"}, "encoder.export: expected one of onnx, vectors"),
@@ -23,7 +23,7 @@ def test_encoder_values(changes: dict[str, object], text: str) -> None:
 
 
 def test_trainer_values() -> None:
-    with pytest.raises(ConfigError, match=r"trainer.holdout: expected a share from 0 to below 1; found 1.0"):
+    with pytest.raises(ConfigError, match=r"trainer.holdout: expected at least 0 and below 1; found 1.0"):
         TrainerConfig(holdout=1.0)
 
 

@@ -11,13 +11,28 @@ from recsys.encoder.config import PRESETS, EncoderConfig, TrainerConfig, schedul
 
 
 @pytest.mark.parametrize(
-    "name", ["top_layers", "max_tokens", "queries", "rank", "adapter_size", "history", "block_tokens"]
+    ("name", "value", "expected"),
+    [
+        *((name, 0, "at least 1") for name in ("top_layers", "queries", "rank", "adapter_size", "history")),
+        *((name, -3, "at least 1") for name in ("block_tokens", "block_pairs", "encode_tokens")),
+        *((name, -1, "at least 0") for name in ("negatives", "warmup_epochs", "polish_epochs")),
+        ("blocks_per_epoch", -1, "at least 0"),
+        ("purchase_loss", -0.5, "at least 0"),
+        ("max_tokens", 0, "at least 3"),
+        ("read_history", 0, "1 to 50"),
+        ("read_history", 51, "1 to 50"),
+        ("temperature", 0.0, "above 0"),
+        ("temperature", float("nan"), "above 0"),
+        ("cache_gib", 0.0, "above 0"),
+    ],
 )
-@pytest.mark.parametrize("value", [0, -3])
-def test_sizes_below_one_are_refused(name: str, value: int) -> None:
+def test_sizes_that_cannot_work_are_refused(name: str, value: float, expected: str) -> None:
     with pytest.raises(ConfigError) as error:
         EncoderConfig(**{name: value})  # type: ignore[arg-type]
-    assert str(error.value) == f"encoder.{name}: expected at least 1; found {value}. Raise the value."
+    assert str(error.value) == (
+        f"encoder.{name}: expected {expected}; found {value}. "
+        f"Correct the value; the default is {getattr(EncoderConfig(), name)}."
+    )
 
 
 @pytest.mark.parametrize("tokens", [1, 2])
@@ -39,9 +54,13 @@ def test_a_text_needs_room_between_its_special_tokens(tokens: int) -> None:
 def test_words_that_are_none_of_the_allowed(name: str, value: str, allowed: str) -> None:
     with pytest.raises(ConfigError) as error:
         EncoderConfig(**{name: value})  # type: ignore[arg-type]
-    assert str(error.value) == (
-        f"encoder.{name}: expected one of {allowed}; found {value!r}. Correct the value."
-    )
+    expected = allowed if "," not in allowed else f"one of {allowed}"
+    assert str(error.value).startswith(f"encoder.{name}: expected {expected}; found {value!r}. ")
+
+
+def test_a_misspelt_preset_gets_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="encoder.preset: .*; found 'tpo'. Did you mean top?"):
+        EncoderConfig(preset="tpo")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +68,16 @@ def test_words_that_are_none_of_the_allowed(name: str, value: str, allowed: str)
     [
         ({"batch_size": 0}, "trainer.batch_size: expected at least 1; found 0"),
         ({"max_epochs": -1}, "trainer.max_epochs: expected at least 0; found -1"),
-        ({"holdout": -0.1}, "trainer.holdout: expected a share from 0 to below 1; found -0.1"),
-        ({"holdout": 1.5}, "trainer.holdout: expected a share from 0 to below 1; found 1.5"),
+        ({"holdout": -0.1}, "trainer.holdout: expected at least 0 and below 1; found -0.1"),
+        *(
+            ({name: -1}, f"trainer.{name}: expected at least 0; found -1")
+            for name in ("lr", "text_lr", "weight_decay", "threads", "patience", "limit_minutes")
+        ),
+        ({"holdout_max": -1}, "trainer.holdout_max: expected at least 1; found -1"),
+        ({"seed": -1}, "trainer.seed: expected 0 to 2147483647; found -1"),
+        ({"lr": float("inf")}, "trainer.lr: expected at least 0; found inf"),
+        ({"accelerator": "cpuu"}, "trainer.accelerator: expected one of auto, cpu, gpu; found 'cpuu'"),
+        ({"holdout": 1.5}, "trainer.holdout: expected at least 0 and below 1; found 1.5"),
     ],
 )
 def test_trainer_refusals(fields: dict[str, Any], text: str) -> None:

@@ -176,7 +176,7 @@ def test_the_true_preference_counts_every_request_of_the_window():
 def test_errors_say_what_to_do():
     truth, requests = truth_of([(0, 1, 3)]), requests_of(1)
     predictions = predictions_of([(0, 1, 1.0)])
-    with pytest.raises(ConfigError, match=r"evaluation.metrics: expected names of ndcg.*found 'ndgc'"):
+    with pytest.raises(ConfigError, match=r"evaluation.metrics: expected one of ndcg.*found 'ndgc'"):
         EvaluationConfig(metrics=("ndgc",))
     with pytest.raises(ConfigError, match="found ndcg at 7"):
         EvaluationConfig(main_k=7)

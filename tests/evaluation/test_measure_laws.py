@@ -173,7 +173,7 @@ def test_metric_columns_have_depths_where_there_are_any() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"metrics": ("ndgc",)}, "evaluation.metrics: expected names of ndcg, .*; found 'ndgc'"),
+        ({"metrics": ("ndgc",)}, "evaluation.metrics: expected one of ndcg, .*; found 'ndgc'"),
         ({"main_k": 7}, "main_metric and main_k: expected one of the metrics .*; found ndcg at 7"),
         ({"main_metric": "map", "metrics": ("ndcg",)}, "found map at 10. Add it to evaluation.metrics"),
     ],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from recsys.core.errors import DataError
 from recsys.features.attributes import ITEM_PREFIX, USER_PREFIX, Attributes
 
 TABLE = Attributes(
@@ -60,3 +61,13 @@ def test_encoding_a_known_row_gives_the_row() -> None:
     described = [{"pages": 10, "kind": "paper"}, {"kind": "glass"}, {"pages": 30, "kind": "paper"}]
     for code, given in enumerate(described):
         np.testing.assert_array_equal(TABLE.encode(given, ITEM_PREFIX), TABLE.of(np.array([code]))[0])
+
+
+@pytest.mark.parametrize("value", ["many", [3], {}])
+def test_a_word_under_a_number_is_named(value: object) -> None:
+    with pytest.raises(DataError) as caught:
+        TABLE.encode({"pages": value}, ITEM_PREFIX)
+    assert str(caught.value) == (
+        "column pages: expected a number, as in the data that the model learned from; "
+        f"found {value!r}. Give a number, or leave it out."
+    )

@@ -56,15 +56,19 @@ def test_training_moved_tuned_and_not_raw(tower: TextTower) -> None:
 
 
 def test_incomplete_folders_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"expected a file manifest.json; found none"):
+    with pytest.raises(BundleError, match=r"manifest.json: expected a JSON object; found no such file"):
         TextTower.load(tmp_path)
     folder = tmp_path / "encoder"
     shutil.copytree(exported().folder, folder)
     assert can_encode(folder)
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(
-        BundleError, match=r"expected a file tokenizer.json; found none. Copy the whole folder"
-    ):
+    with pytest.raises(BundleError, match=r"tokenizer.json: expected a file; found none. .* copy the whole"):
+        TextTower.load(folder)
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"tokenizer.json: expected a tokenizer in JSON; found \w+"):
+        TextTower.load(folder)
+    (folder / "encoder.onnx").write_bytes(b"no graph")
+    with pytest.raises(BundleError, match=r"encoder.onnx: expected an ONNX graph; found "):
         TextTower.load(folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"engine": "vectors"}))

@@ -104,9 +104,17 @@ def test_a_folder_without_a_manifest_is_no_encoder(tmp_path: Path) -> None:
         with pytest.raises(BundleError) as error:
             ask(tmp_path)
         assert str(error.value) == (
-            f"the encoder in {tmp_path}: expected a file manifest.json; found none. "
-            "Train the encoder (recsys train-encoder), or name the right folder."
+            f"{tmp_path / MANIFEST}: expected a JSON object; found no such file. "
+            "Train the encoder (recsys train-encoder), or name or copy the whole of its folder."
         )
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"engine": 3}', "{"])
+def test_a_manifest_without_an_engine_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    for ask in (can_encode, read_manifest, TextTower.load):
+        with pytest.raises(BundleError, match=f"{MANIFEST}: expected .*; found .*Train the encoder"):
+            ask(tmp_path)
 
 
 def test_a_vectors_only_encoder_does_not_load(tmp_path: Path) -> None:
@@ -120,5 +128,16 @@ def test_a_half_copied_folder_names_what_is_missing(there: list[str], missing: s
     manifest(tmp_path)
     for name in there:
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(BundleError, match=f"expected a file {missing}; found none. Copy the whole folder"):
+    with pytest.raises(BundleError, match=f"{missing}: expected a file; found none. Train .* copy the whole"):
+        TextTower.load(tmp_path)
+
+
+def test_a_manifest_that_lacks_what_encoding_needs(tmp_path: Path) -> None:
+    for name in ("encoder.onnx", "tokenizer.json"):
+        (tmp_path / name).write_bytes(b"")
+    manifest(tmp_path, dims=2, max_tokens=8)
+    with pytest.raises(BundleError, match=f"{MANIFEST}: expected a whole number under 'pad_id'; found only"):
+        TextTower.load(tmp_path)
+    manifest(tmp_path, dims=2, max_tokens=8, pad_id=0)
+    with pytest.raises(BundleError, match=f"{MANIFEST}: expected a text under 'encoder.onnx'; found only"):
         TextTower.load(tmp_path)

@@ -120,7 +120,7 @@ def test_the_torch_tower_and_the_kernel_agree(trained: bool, tmp_path: Path, wor
 
 
 def test_incomplete_towers_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"expected user_tower.npz; found no such file"):
+    with pytest.raises(BundleError, match=r"user_tower.npz: expected an archive .*; found no such file"):
         load_user_tower(tmp_path, clock=True)
     np.savez(tmp_path / "user_tower.npz", query=np.zeros((1, 2), np.float32))
     with pytest.raises(BundleError, match=r"found no kind_bias"):

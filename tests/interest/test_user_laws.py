@@ -195,5 +195,33 @@ def test_a_saved_tower_comes_back_and_reads_at_most_what_is_kept(tmp_path: Path)
 def test_each_missing_array_is_named(absent: str, tmp_path: Path) -> None:
     tower, _ = world_of()
     _save(tower, tmp_path, **{absent: None})
-    with pytest.raises(BundleError, match=f"found no {absent}. Train it again"):
+    with pytest.raises(BundleError, match=f"user_tower.npz: .* found no {absent}. Train the encoder again"):
+        load_user_tower(tmp_path, clock=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("query", np.zeros(4, np.float32)),
+        ("query", np.zeros((1, 7), np.float32)),
+        ("kind_bias", np.zeros((1, 1), np.float32)),
+        ("gap_bias", np.zeros((9, 1), np.float32)),
+        ("prior", np.zeros((1, 1), np.float32)),
+        ("scale", np.ones(5, np.float32)),
+        ("up", np.zeros((1, 1, 1), np.float64)),
+        ("gap_edges", np.zeros(7, np.float32)),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other_are_refused(name: str, wrong: np.ndarray, tmp_path: Path) -> None:
+    """Compiled code would read beyond their ends."""
+    tower, _ = world_of()
+    _save(tower, tmp_path, **{name: wrong})
+    with pytest.raises(BundleError, match=r"in .*user_tower.npz: expected an array of .*; found .*shape"):
+        load_user_tower(tmp_path, clock=True)
+
+
+def test_a_history_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    tower, _ = world_of()
+    _save(tower, tmp_path, read_history=np.array(["many"]))
+    with pytest.raises(BundleError, match="user_tower.npz: expected a whole number under read_history"):
         load_user_tower(tmp_path, clock=True)

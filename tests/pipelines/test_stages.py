@@ -37,8 +37,8 @@ from recsys.pipelines.train_ranker import (
     rows_of,
 )
 from recsys.pipelines.variants import Variant, cuts_of
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame
-from recsys.ranking.reranker import RerankerConfig
 
 # What a stage imports without its output depending on more than values that are in its key.
 HARMLESS = {"recsys.pipelines.runner", "recsys.pipelines.settings", "recsys.pipelines.reads"}

@@ -45,7 +45,7 @@ def test_shares_give_ordered_windows_or_one_clear_error(times: list[int], shares
     try:
         windows = make_windows(SplitConfig(*(f"{share / 100}" for share in shares)), array)
     except DataError as error:
-        assert "data.split" in str(error)
+        assert "split" in str(error)
         return
     assert windows.rank < windows.valid < windows.test
     found = windows.of(array)

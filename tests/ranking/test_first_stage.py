@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,18 @@ def test_what_is_left_fills_up_in_pool_order() -> None:
 
 def test_all_of_it() -> None:
     assert select(OFFSETS, RANKS, SOURCES, SelectConfig(n=99)).tolist() == list(range(8))
-    assert select(OFFSETS, RANKS, SOURCES, SelectConfig(n=0)).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"n": 0}, "select.n: expected at least 1; found 0. Correct the value; the default is 150."),
+        ({"quotas": {"a": -1}}, "select.quotas.a: expected at least 0; found -1."),
+    ],
+)
+def test_sizes_that_cannot_work_are_refused(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        SelectConfig(**fields)
 
 
 def test_a_quota_of_an_unknown_source_is_refused() -> None:

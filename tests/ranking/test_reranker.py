@@ -9,8 +9,9 @@ import pytest
 
 from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
 from recsys.metrics.ranking import lists, per_request, positives
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame, concat
-from recsys.ranking.reranker import Reranker, RerankerConfig, informative, train
+from recsys.ranking.reranker import Reranker, informative, train
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -205,21 +206,28 @@ def test_save_and_load(trained, tmp_path):
 def test_a_changed_folder_is_refused(trained, tmp_path):
     trained.save(tmp_path)
     (tmp_path / "model.txt").write_text(trained.text.replace("leaf_value=", "leaf_value=9", 1))
-    with pytest.raises(BundleError, match="found a file that was changed"):
+    with pytest.raises(
+        BundleError,
+        match="model.txt: expected the file that reranker.json describes; found one that was changed",
+    ):
         Reranker.load(tmp_path)
     trained.save(tmp_path)
     side = json.loads((tmp_path / "reranker.json").read_text())
     for broken, text in (
         ({**side, "format": 0}, "expected format 1"),
-        ({name: side[name] for name in side if name != "columns"}, "expected a complete reranker.json"),
+        (
+            {name: side[name] for name in side if name != "columns"},
+            "reranker.json: expected a list under 'columns'; found only",
+        ),
         ({**side, "columns": ["a"]}, "expected 1 features; found 3"),
-        ([], "expected format 1"),
+        ([], "expected a JSON object; found a list"),
+        ({**side, "leaves": 3}, "expected what Reranker.save wrote; found .*leaves"),
     ):
         (tmp_path / "reranker.json").write_text(json.dumps(broken))
         with pytest.raises(BundleError, match=text):
             _ = Reranker.load(tmp_path).trees
     (tmp_path / "reranker.json").unlink()
-    with pytest.raises(BundleError, match=r"expected model.txt and reranker.json"):
+    with pytest.raises(BundleError, match=r"reranker.json: expected a JSON object; found no such file"):
         Reranker.load(tmp_path)
 
 

@@ -83,5 +83,35 @@ def test_nobody_to_score(ranker: Ranker, tmp_path: Path) -> None:
 
 
 def test_sizes_below_one_are_refused() -> None:
-    with pytest.raises(ConfigError, match="k and partition_size of at least 1; found k=0"):
+    with pytest.raises(ConfigError, match="scoring.k: expected at least 1; found 0"):
         BatchConfig(k=0)
+    with pytest.raises(ConfigError, match="scoring.partition_size: expected at least 1; found -1"):
+        BatchConfig(partition_size=-1)
+
+
+def test_a_broken_run_of_another_config_leaves_nothing_behind(
+    ranker: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = tmp_path / "out", batch._partition
+    kept = tmp_path / ".out-notes"
+    kept.mkdir()
+
+    def dies(*arguments: object) -> pl.DataFrame:
+        raise KeyboardInterrupt
+
+    for size in (1, 2):
+        monkeypatch.setattr(batch, "_partition", dies)
+        with pytest.raises(KeyboardInterrupt):
+            score_users(ranker, USERS, out, BatchConfig(k=3, partition_size=size))
+        assert len(list(tmp_path.glob(".out-*"))) == 2, "that of the last run, to go on with, and the notes"
+    monkeypatch.setattr(batch, "_partition", real)
+    for size in (3, 3):
+        score_users(ranker, USERS, out, BatchConfig(k=3, partition_size=size))
+        assert sorted(path.name for path in tmp_path.iterdir()) == [kept.name, "out"]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"key": 3}'])
+def test_an_output_that_cannot_be_read_is_written_anew(ranker: Ranker, tmp_path: Path, content: str) -> None:
+    done = score_users(ranker, USERS, tmp_path / "out", CONFIG)
+    (done.folder / "manifest.json").write_text(content)
+    assert score_users(ranker, USERS, tmp_path / "out", CONFIG).written == 3

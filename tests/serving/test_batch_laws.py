@@ -145,5 +145,5 @@ def test_scoring_leaves_the_ranker_as_it_was(ranker: Ranker, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("size", [0, -5])
 def test_a_partition_of_nobody_is_refused(size: int) -> None:
-    with pytest.raises(ConfigError, match=f"at least 1; found k=20, partition_size={size}"):
+    with pytest.raises(ConfigError, match=f"scoring.partition_size: expected at least 1; found {size}"):
         BatchConfig(partition_size=size)

@@ -74,7 +74,7 @@ def test_no_folder_and_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="found none. Give the folder model/ of a run"):
         Bundle.load(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(BundleError, match="expected JSON"):
+    with pytest.raises(BundleError, match="manifest.json: expected a JSON object"):
         Bundle.load(tmp_path)
 
 

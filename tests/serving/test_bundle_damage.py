@@ -88,7 +88,9 @@ def test_a_folder_in_the_place_of_a_file_is_a_missing_file(copy: Path) -> None:
 def test_a_truncated_manifest_is_not_json(copy: Path, keep: int) -> None:
     path = copy / "manifest.json"
     path.write_text(path.read_text()[:keep])
-    with pytest.raises(BundleError, match=r"manifest.json: expected JSON; found .*\. Build the model folder"):
+    with pytest.raises(
+        BundleError, match=r"manifest.json: expected a JSON object; found .*\. Build the model"
+    ):
         Bundle.load(copy)
 
 
@@ -115,6 +117,84 @@ def test_trees_cut_short_are_noticed_by_their_end(copy: Path, share: float) -> N
     trees = text[: text.index("end of trees")]
     rewrite(copy, "ranker/model.txt", trees[: int(len(trees) * share)].encode())
     with pytest.raises(BundleError, match="the tree model: expected .*; found"):
+        Ranker.load(copy)
+
+
+def test_a_manifest_that_is_a_list(copy: Path) -> None:
+    (copy / "manifest.json").write_text("[]")
+    with pytest.raises(BundleError, match="manifest.json: expected a JSON object; found a list"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    "key", ["files", "clock", "columns", "engine", "attributes", "state", "candidates", "select", "model"]
+)
+def test_a_manifest_lacks_a_key_or_holds_another_type(copy: Path, key: str) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for changed in ({name: manifest[name] for name in manifest if name != key}, {**manifest, key: None}):
+        (copy / "manifest.json").write_text(json.dumps(changed))
+        with pytest.raises(BundleError, match=f"manifest.json: expected .* under '{key}'; found .*Build"):
+            Bundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"candidates": {"shelves": 3}}, "settings of this version of recsys .*; found .*shelves"),
+        ({"candidates": {"depths": {"popular": -1}}}, "settings of this version .*; found candidates.depths"),
+        ({"select": {"n": 0}}, "settings of this version of recsys .*; found select.n"),
+        ({"attributes": {}}, "names and vocabularies under 'attributes', 'item'; found nothing under 'item'"),
+        ({"attributes": {"item": [], "user": []}}, "names and vocabularies under 'attributes', 'item'"),
+        ({"state": {}}, "a whole number under 'time_us'; found only an empty object"),
+        ({"files": {"x": {}}}, "a whole number under 'bytes'; found only an empty object"),
+        ({"files": {"x": 3}}, "bytes and sha256 of the file x; found"),
+    ],
+)
+def test_a_manifest_of_another_layout(copy: Path, change: dict[str, object], told: str) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(BundleError, match=f"manifest.json: expected .*{told}"):
+        Bundle.load(copy)
+
+
+def test_no_junk_gets_through(copy: Path) -> None:
+    """Whatever file holds something else, of the size that the manifest says, the error names it."""
+    for name in files_of(copy):
+        if name in ("text/encoder.onnx", "text/tokenizer.json", "ranker/reranker.json"):
+            continue  # read where a new text is encoded, and for people
+        content = (copy / name).read_bytes()
+        rewrite(copy, name, b"junk" * 9)
+        with pytest.raises(BundleError) as caught:
+            Ranker.load(copy)
+        told = str(caught.value)
+        assert Path(name).name in told or name == "ranker/model.txt", told
+        assert "pickle" not in told and "expected" in told and "found" in told
+        rewrite(copy, name, content)
+    Ranker.load(copy)
+
+
+def test_arrays_of_another_layout_are_refused(copy: Path) -> None:
+    """Compiled code would read beyond their ends, or break with a TypeError of numba's."""
+    for name in files_of(copy):
+        if not name.endswith(".npy"):
+            continue
+        content, array = (copy / name).read_bytes(), np.load(copy / name)
+        np.save(copy / name, array[None].astype(complex) if array.dtype.kind in "fiu" else array[None])
+        rewrite(copy, name, (copy / name).read_bytes())
+        with pytest.raises(
+            BundleError, match=f"{Path(name).name}: expected an array of .*; found complex128"
+        ):
+            Ranker.load(copy)
+        rewrite(copy, name, content)
+
+
+def test_tables_that_do_not_fit_each_other(copy: Path, tmp_path: Path) -> None:
+    """Parts of two models, each whole in itself."""
+    vectors = np.load(copy / "vectors" / "tuned.npy")
+    for name in ("raw", "tuned"):
+        np.save(tmp_path / "a.npy", vectors[:, :-1])
+        rewrite(copy, f"vectors/{name}.npy", (tmp_path / "a.npy").read_bytes())
+    with pytest.raises(BundleError, match="tuned.npy: expected an array of float32, shape .*; found float32"):
         Ranker.load(copy)
 
 

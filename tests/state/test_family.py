@@ -220,3 +220,19 @@ def test_columns_of_one_family_stand_together() -> None:
     assert len(list(groupby(owners))) == len(set(owners))
     assert Feature("counts", "item", "count") == Feature("counts", "item", "count")
     assert StateConfig() == StateConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("max_pairs", 0, "at least 1"),
+        ("neighbours", 0, "at least 1"),
+        ("past", 0, "1 to 50"),
+        ("past", 51, "1 to 50"),
+        ("lag_decay", 0.0, "above 0 and at most 1"),
+        ("purchase_weight", -1.0, "at least 0"),
+    ],
+)
+def test_sizes_that_cannot_work_are_refused(name: str, value: float, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"features.{name}: expected {expected}; found {value}"):
+        StateConfig(**{name: value})  # type: ignore[arg-type]

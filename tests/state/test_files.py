@@ -31,8 +31,74 @@ def refused(folder: Path, *args: object) -> str:
 
 def test_nothing_there(tmp_path: Path) -> None:
     assert refused(tmp_path) == (
-        "the state in FOLDER: expected manifest.json; found no such file. Give the folder that `save` wrote."
+        "FOLDER/manifest.json: expected a JSON object; found no such file. "
+        "Replay the log, or copy the whole folder again."
     )
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "null"])
+def test_a_broken_manifest(folder: Path, content: str) -> None:
+    (folder / MANIFEST).write_text(content)
+    assert refused(folder).startswith("FOLDER/manifest.json: expected a JSON object; found ")
+
+
+def change(folder: Path, **values: object) -> None:
+    told = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**told, **values}))
+
+
+@pytest.mark.parametrize("key", ["clock", "position", "users", "config", "families"])
+def test_a_manifest_that_lacks_a_key_or_holds_another_type(folder: Path, key: str) -> None:
+    told = json.loads((folder / MANIFEST).read_text())
+    change(folder, **{key: "word"})
+    assert f"under '{key}'; found 'word'. Replay the log" in refused(folder)
+    (folder / MANIFEST).write_text(json.dumps({name: told[name] for name in told if name != key}))
+    assert f"under '{key}'; found only" in refused(folder)
+
+
+def test_a_config_of_another_version(folder: Path) -> None:
+    told = json.loads((folder / MANIFEST).read_text())["config"]
+    change(folder, config={**told, "shelves": 3})
+    assert "expected the feature rows and sizes of a state under 'config'; found " in refused(folder)
+    change(folder, config={**told, "rows": {"item_x": {"stat": "count"}}})
+    assert "expected the feature rows and sizes of a state under 'config'; found " in refused(folder)
+    change(folder, config={**told, "rows": []})
+    assert "expected the feature rows and sizes of a state under 'config'; found " in refused(folder)
+
+
+def test_families_that_say_too_little(folder: Path) -> None:
+    told = json.loads((folder / MANIFEST).read_text())["families"]
+    name = next(iter(told))
+    change(folder, families={**told, name: []})
+    assert f"expected an object for family {name}" in refused(folder)
+    change(folder, families={**told, name: {"parameters": "", "columns": []}})
+    assert "expected a list under 'arrays'; found only parameters, columns" in refused(folder)
+
+
+@pytest.mark.parametrize("wrong", ["fewer", "dtype", "flat", "junk"])
+def test_arrays_of_another_layout(folder: Path, wrong: str) -> None:
+    """Compiled code would take them as they are, and read beyond their ends."""
+    for path in sorted(folder.glob("*.npy")):
+        whole = path.read_bytes()
+        array = np.load(path)
+        if wrong == "fewer" and not len(array):
+            continue
+        if wrong == "junk":
+            path.write_bytes(b"junk")
+        else:
+            changed = {"fewer": array[:-1], "dtype": array.astype(complex), "flat": array.ravel()[None, None]}
+            np.save(path, changed[wrong])
+        family = path.name.partition(".")[0]
+        assert f"FOLDER/{family}." in refused(folder) and "npy: expected an array" in refused(folder)
+        path.write_bytes(whole)
+    assert State.load(folder).position == 40
+
+
+def test_a_list_of_other_arrays(folder: Path) -> None:
+    told = json.loads((folder / MANIFEST).read_text())["families"]
+    told["price_user"]["arrays"] = ["sums", "weights"]
+    change(folder, families=told)
+    assert "expected the arrays sums of family price_user; found sums, weights." in refused(folder)
 
 
 def test_another_format(folder: Path) -> None:
@@ -43,7 +109,7 @@ def test_another_format(folder: Path) -> None:
 
 def test_an_array_missing(folder: Path) -> None:
     (folder / "price_user.sums.npy").unlink()
-    assert "expected every array of its manifest; found price_user.sums.npy missing" in refused(folder)
+    assert "FOLDER/price_user.sums.npy: expected an array (.npy); found no such file" in refused(folder)
 
 
 def test_another_version_of_a_family(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,8 +166,8 @@ def test_new_items_and_users_get_lists_of_their_own() -> None:
 
 def test_rows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"stat of pair_x: expected last, recent, share, surprise; found 'first'"
+        ConfigError, match=r"rows.pair_x.stat: expected one of last, recent, share, surprise; found 'first'"
     ):
         new_state(StateConfig(rows={"pair_x": Feature("neighbours", "item", "first")}))
-    with pytest.raises(ConfigError, match=r"key of a neighbours row: expected item; found 'user'"):
+    with pytest.raises(ConfigError, match=r"features.rows.pair_x.key: expected item; found 'user'"):
         new_state(StateConfig(rows={"pair_x": Feature("neighbours", "user", "last")}))

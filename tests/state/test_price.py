@@ -58,8 +58,8 @@ def test_one_event_has_the_spread_that_all_start_from() -> None:
 
 def test_rows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"stat of pair_x: expected log_price, ratio, z, usual; found 'cheap'"
+        ConfigError, match=r"rows.pair_x.stat: expected one of log_price, ratio, z, usual; found 'cheap'"
     ):
         new_state(rows(pair_x=Feature("price", "user", "cheap")))
-    with pytest.raises(ConfigError, match=r"key of a price row: expected user; found 'category'"):
+    with pytest.raises(ConfigError, match=r"features.rows.pair_x.key: expected user; found 'category'"):
         new_state(rows(pair_x=Feature("price", "category", "z")))

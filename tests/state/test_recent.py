@@ -108,8 +108,8 @@ def test_offers_what_was_used_most_and_then_last() -> None:
 def test_a_stranger_to_the_family_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         new_state(rows(pair_x=Feature("recent", "user", "newest")))
-    assert str(caught.value).startswith("stat of pair_x: expected length, seen, steps, times_seen")
-    with pytest.raises(ConfigError, match=r"key of a recent row: expected user; found 'item'"):
+    assert str(caught.value).startswith("features.rows.pair_x.stat: expected one of length, seen, steps")
+    with pytest.raises(ConfigError, match=r"features.rows.pair_x.key: expected user; found 'item'"):
         new_state(rows(pair_x=Feature("recent", "item", "seen")))
 
 

@@ -71,18 +71,18 @@ def test_a_click_rate_over_showings_needs_the_tally() -> None:
     [
         (
             Feature("counts", "item", "median", name="item_x"),
-            "stat of item_x: expected count, rate, lift, mean, trend or recency; "
-            "found 'median'. Mend the row.",
+            "features.rows.item_x.stat: expected one of count, rate, lift, mean, trend, recency; "
+            "found 'median'. Did you mean mean?",
         ),
         (
             Feature("counts", "item", "trend", half_lives=("7d", "1d"), name="item_x"),
-            "half_lives of item_x: expected two that fade, the shorter first, for a trend; "
+            "features.rows.item_x.half_lives: expected two that fade, the shorter first, for a trend; "
             "found 7d, 1d. Mend the row.",
         ),
         (
             Feature("counts", "item", "count", types=("view",), name="item_x"),
             "an event type of a feature row: expected one of impression, click, cart, purchase, rating, "
-            "return; found 'view'. Mend it.",
+            "return; found 'view'. Choose one of these.",
         ),
         (
             Feature("counts", "item", "count", half_lives=("7days",), name="item_x"),
@@ -90,8 +90,8 @@ def test_a_click_rate_over_showings_needs_the_tally() -> None:
         ),
         (
             Feature("counts", "item", "count", name="clicks"),
-            'feature row clicks: expected a name that begins with "item_", since its columns describe that; '
-            "found 'clicks'. Rename it.",
+            'features.rows.clicks: expected a name that begins with "item_", since its columns describe '
+            "that; found 'clicks'. Rename it.",
         ),
     ],
 )

@@ -196,9 +196,26 @@ def test_families_are_found_by_name() -> None:
 
 def test_rows_that_cannot_be_are_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"family of item_x: expected counts, pair_counts, .*; found 'daily'"
+        ConfigError,
+        match=r"features.rows.item_x.family: expected one of counts, .*; found 'daily'",
     ):
         new_state(rows(item_x=Feature("daily", "item", "count")))
+    with pytest.raises(ConfigError, match="features.rows.item_x.key: expected one of .*; found 'planet'"):
+        new_state(rows(item_x=Feature("counts", "planet", "count")))
+    with pytest.raises(ConfigError, match="features.rows.pair_x.key: expected one of user_item, .*'item'"):
+        new_state(rows(pair_x=Feature("pair_counts", "item", "count")))
+    for fields, told in (
+        ({"half_lives": ("7x",)}, "half_lives: expected \"all\" or a number .*; found '7x'"),
+        ({"half_lives": ("²d",)}, "half_lives: expected \"all\" or a number .*; found '²d'"),
+        ({"types": ("clik",)}, "types: expected one of .*; found 'clik'. Did you mean click?"),
+        ({"over": ("shown",)}, "over: expected one of .*; found 'shown'"),
+        ({"value": "cost"}, "value: expected one of .*; found 'cost'"),
+        ({"prior": -1.0}, "prior: expected at least 0; found -1.0"),
+        ({"depth": 51}, "depth: expected 0 to 50; found 51"),
+        ({"direction": 2}, "direction: expected one of -1, 0, 1; found 2"),
+    ):
+        with pytest.raises(ConfigError, match=f"features.rows.item_x.{told}"):
+            new_state(rows(item_x=Feature("counts", "item", "count", **fields)))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="features: expected each column once; found item_x_1d twice"):
         new_state(
             rows(

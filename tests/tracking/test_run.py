@@ -35,7 +35,7 @@ def test_the_store_is_absolute(tmp_path, monkeypatch):
 
 
 def test_a_negative_limit_is_refused():
-    with pytest.raises(ConfigError, match=r"tracking\.copy_limit_mib: expected 0 or more; found -1"):
+    with pytest.raises(ConfigError, match=r"tracking\.copy_limit_mib: expected at least 0; found -1"):
         TrackingConfig(copy_limit_mib=-1)
 
 

@@ -51,7 +51,7 @@ def test_what_json_does_not_know_is_its_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [0.0, 0.5, 1e9])
 def test_limits_from_nothing_upwards_are_taken(limit: float) -> None:
     assert TrackingConfig(copy_limit_mib=limit).copy_limit_mib == limit
-    with pytest.raises(ConfigError, match="Give the size in MiB up to which files are copied"):
+    with pytest.raises(ConfigError, match="copy_limit_mib: expected at least 0; found -"):
         TrackingConfig(copy_limit_mib=-limit - 1)
 
 

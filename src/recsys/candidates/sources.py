@@ -14,13 +14,16 @@ from recsys.candidates.offers import Availability, Offers, best, keep_available,
 from recsys.candidates.popular import popular, popularity, ranked
 from recsys.candidates.repeat import offer_repeat, repeat
 from recsys.core.as_of import Cuts
-from recsys.core.errors import ConfigError
-from recsys.core.log import EventLog, ItemTable, RequestArrays, View
+from recsys.core.checks import at_least, check_choice, check_number, check_numbers
+from recsys.core.columns import EVENT_TYPES
+from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, View
 from recsys.state.counts import Counts
 from recsys.state.family import Feature, Sizes, StateConfig, no_reads
 from recsys.state.neighbours import Neighbours
+from recsys.state.words import half_life_us
 
 Array = NDArray[Any]
+MOST_DEPTH = 2**15 - 1  # ranks are int16
 SOURCES = ("popular", "repeat", "covisit", "nearest")
 
 
@@ -57,14 +60,17 @@ class CandidatesConfig:
     whole_catalogue_below: int = 0
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.depths) - set(SOURCES))
-        if unknown:
-            raise ConfigError(
-                "candidates.depths",
-                expected=f"sources among {', '.join(SOURCES)}",
-                found=", ".join(unknown),
-                do="Mend the name.",
-            )
+        for source, depth in self.depths.items():
+            check_choice(f"candidates.depths.{source}", source, SOURCES)
+            check_number(f"candidates.depths.{source}", depth, at_least(0, MOST_DEPTH))
+        for kind, weight in self.weights.items():
+            check_choice(f"candidates.weights.{kind}", kind, EVENT_TYPES)
+            check_number(f"candidates.weights.{kind}", weight, at_least(0))
+        half_life_us(self.half_life, True, "candidates.half_life")
+        check_choice("candidates.nearest_by", self.nearest_by, ("text", "interest"))
+        check_numbers(
+            self, "candidates", nearest_last=at_least(1, HISTORY), whole_catalogue_below=at_least(0)
+        )
 
     def active(self) -> tuple[str, ...]:
         """The sources that offer something, in order."""

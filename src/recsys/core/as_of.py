@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import check_choice
 from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, ItemTable, RequestArrays, heads
 
@@ -52,8 +53,7 @@ class Policy:
                 "lag", expected="0 or more", found=str(self.lag_us), do="State cannot be early."
             )
         for name in (self.snapshot, self.shared_snapshot or "request"):
-            if name not in ("request", "daily"):
-                raise ConfigError("snapshot", expected="request or daily", found=repr(name), do="Correct it.")
+            check_choice("snapshot", name, ("request", "daily"))
 
 
 def _count(log: EventLog, times: Array) -> Array:

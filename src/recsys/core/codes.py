@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.artefact import read_array, read_json, require
 from recsys.core.errors import BundleError
 from recsys.core.jit import kernel
-from recsys.core.log import load_array, save_arrays
+from recsys.core.log import save_arrays
 
 Array = NDArray[Any]
 VERSION = 1  # of the hash and of the files; a change makes old folders unreadable, so raise it
@@ -179,21 +180,32 @@ class Codes:
 
     @classmethod
     def load(cls, folder: Path) -> "Codes":
-        """Map an index written by `save`; opening costs under a millisecond whatever its size."""
-        try:
-            version = json.loads((folder / "codes.json").read_text())["version"]
-        except (OSError, ValueError, KeyError) as error:
-            raise BundleError(
-                f"codes in {folder}",
-                expected="an index written by Codes.save",
-                found=str(error),
-                do="Build the model folder again.",
-            ) from error
-        if version != VERSION:
+        """Map an index written by `save`; opening costs under a millisecond whatever its size.
+
+        Raises
+        ------
+        BundleError
+            For a missing or damaged file, or an index of another version.
+        """
+        path = folder / "codes.json"
+        told = read_json(path)
+        if told.get("version") != VERSION:
             raise BundleError(
                 f"codes in {folder}",
                 expected=f"version {VERSION}",
-                found=f"version {version}",
+                found=f"version {told.get('version')}",
                 do="Build the model folder with this version of recsys.",
             )
-        return cls(_Index(*(load_array(folder / f"{name}.npy") for name in _Index._fields)))
+        require(told, path, {"n": int})
+        n = told["n"]
+        shapes = {"hashes": ("uint64", (n,)), "order": ("int32", (n,)), "data": ("uint8", (None,))}
+        shapes["offsets"] = ("int64", (n + 1,))
+        index = _Index(**{name: read_array(folder / f"{name}.npy", *spec) for name, spec in shapes.items()})
+        if index.offsets[-1] != len(index.data):
+            raise BundleError(
+                str(folder / "data.npy"),
+                expected=f"{index.offsets[-1]} bytes of text",
+                found=str(len(index.data)),
+                do="Build the model folder again.",
+            )
+        return cls(index)

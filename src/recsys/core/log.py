@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.artefact import read_columns
 from recsys.core.columns import INTERACTIONS
 from recsys.core.jit import kernel
 
@@ -19,6 +20,10 @@ HISTORY = 50  # the longest history that anything reads; the length of the onlin
 
 OPEN_FROM = np.iinfo(np.int64).min
 OPEN_TO = np.iinfo(np.int64).max
+
+# as compiled code takes the columns of EventLog and ItemTable
+LOG_TYPES = ("int32", "int32", "int64", "int8", "float32", "float32", "int32", "int16", "int64")
+ITEM_TYPES = ("int32", "int32", "float32", "int64", "int64")
 
 
 class EventLog(NamedTuple):
@@ -200,23 +205,14 @@ def save_arrays(arrays: Sequence[Array], names: Sequence[str], folder: Path) -> 
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
-def load_array(path: Path) -> Array:
-    """Map an array copy-on-write; read-only arrays would be another type to compiled code."""
-    array: Array = np.load(path, allow_pickle=False)
-    if array.nbytes < 1 << 16:  # a small one is not worth a mapping, and an empty one cannot have it
-        return array
-    mapped: Array = np.load(path, mmap_mode="c", allow_pickle=False)
-    return mapped.view(np.ndarray)
-
-
 def save_log(log: EventLog, folder: Path) -> None:
     """Write a log as one ``.npy`` a column."""
     save_arrays(log, EventLog._fields, folder)
 
 
 def load_log(folder: Path) -> EventLog:
-    """Map a log written by `save_log`."""
-    return EventLog(*(load_array(folder / f"{name}.npy") for name in EventLog._fields))
+    """Map a log written by `save_log`; ``BundleError`` for a missing or damaged column."""
+    return EventLog(*read_columns(folder, dict(zip(EventLog._fields, LOG_TYPES, strict=True))))
 
 
 def save_items(items: ItemTable, folder: Path) -> None:
@@ -225,5 +221,5 @@ def save_items(items: ItemTable, folder: Path) -> None:
 
 
 def load_items(folder: Path) -> ItemTable:
-    """Map an item table written by `save_items`."""
-    return ItemTable(*(load_array(folder / f"{name}.npy") for name in ItemTable._fields))
+    """Map an item table written by `save_items`; ``BundleError`` for a missing or damaged column."""
+    return ItemTable(*read_columns(folder, dict(zip(ItemTable._fields, ITEM_TYPES, strict=True))))

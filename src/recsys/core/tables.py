@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import polars as pl
 
 from recsys.core import columns as c
+from recsys.core.artefact import reading
 from recsys.core.errors import DataError
 
 DType: TypeAlias = "pl.DataType | type[pl.DataType]"
@@ -271,3 +273,20 @@ def _check_key(frame: pl.DataFrame, spec: TableSpec, do: str) -> None:
             found=f"{repeats} repeated rows, the first with {', '.join(map(str, first))}",
             do=do,
         )
+
+
+def read_table(
+    path: Path, spec: TableSpec, *, do: str = "Run the stage before this one again."
+) -> pl.DataFrame:
+    """A table that a stage wrote, checked.
+
+    Raises
+    ------
+    BundleError
+        The file is missing or no parquet.
+    DataError
+        As `check`.
+    """
+    with reading(path, f"the table {spec.name} as parquet", do):
+        frame = pl.read_parquet(path)
+    return check(frame, spec, do=do)

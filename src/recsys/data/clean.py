@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from recsys.core import columns as c
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.checks import at_least, check_choice, check_numbers
+from recsys.core.errors import DataError
 from recsys.core.tables import LEDGER
 
 NEEDED = (c.USER_ID, c.ITEM_ID, c.TIMESTAMP, c.EVENT_TYPE)
@@ -49,11 +50,14 @@ class CleanConfig:
     max_user_events_per_day: int = 0
 
     def __post_init__(self) -> None:
-        if self.exact_duplicates not in ("keep", "drop"):
-            found = repr(self.exact_duplicates)
-            raise ConfigError(
-                "data.clean.exact_duplicates", expected="keep or drop", found=found, do="Correct it."
-            )
+        check_choice("data.clean.exact_duplicates", self.exact_duplicates, ("keep", "drop"))
+        check_numbers(
+            self,
+            "data.clean",
+            min_user_events=at_least(0),
+            min_item_events=at_least(0),
+            max_user_events_per_day=at_least(0),
+        )
 
 
 class Ledger:

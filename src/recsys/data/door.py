@@ -124,6 +124,9 @@ def conform(tables: Tables, *, timezone: str | None = None, default_event_type: 
     events = tables.events
     if c.EVENT_TYPE not in events.columns and default_event_type is not None:
         events = events.with_columns(pl.lit(default_event_type).alias(c.EVENT_TYPE))
+    if c.EVENT_TYPE not in events.columns:
+        do = f"{ADVICE[:-1]}; or give all events one type: data.default_event_type=click."
+        raise missing_column("events", c.EVENT_TYPE, events.columns, do)
     shown = tables.impressions
     if shown is not None and not {c.CLICKED, c.LABEL} & set(shown.columns):
         raise missing_column("impressions", c.CLICKED, shown.columns, ADVICE)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.as_of import before, pair_heads
+from recsys.core.checks import at_least, check_choice, check_number
 from recsys.core.columns import EVENT_TYPES, INTERACTIONS, RATING
-from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, PairArrays, prefix
 
 Array = NDArray[Any]
@@ -40,13 +40,8 @@ class PairsConfig:
     def __post_init__(self) -> None:
         allowed = [EVENT_TYPES[kind] for kind in INTERACTIONS]
         for name, weight in self.weights.items():
-            if name not in allowed or weight < 0:
-                raise ConfigError(
-                    f"pairs.weights.{name}",
-                    expected=f"a weight of at least 0 for one of {', '.join(allowed)}",
-                    found=str(weight),
-                    do="Correct it.",
-                )
+            check_choice(f"data.pairs.weights.{name}", name, allowed)
+            check_number(f"data.pairs.weights.{name}", weight, at_least(0))
 
 
 def _collapse(log: EventLog, rows: Array, strength: Array) -> tuple[Array, Array]:

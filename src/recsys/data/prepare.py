@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
+from recsys.core.artefact import read_json, reading, require
+from recsys.core.checks import check_choice
 from recsys.core.codes import Codes
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ItemTable, load_items, load_log, save_items, save_log
-from recsys.core.tables import EVENTS, ITEMS, LEDGER, REQUESTS, TRUTH, USERS, check
+from recsys.core.tables import EVENTS, ITEMS, LEDGER, REQUESTS, TRUTH, USERS, check, read_table
 from recsys.data.clean import CleanConfig, Ledger, causal_items, causal_rows, refuse_nothing_left, whole_rows
 from recsys.data.coding import (
     build_item_table,
@@ -40,6 +42,7 @@ FRAMES = {
     "truth": TRUTH,
     "ledger": LEDGER,
 }
+AGAIN = "Run recsys prepare again."
 CODED = ("users", "items", "categories", "brands")
 
 
@@ -63,8 +66,7 @@ class PrepareConfig:
     requests: RequestsConfig = field(default_factory=RequestsConfig)
 
     def __post_init__(self) -> None:
-        if self.time not in ("real", "order"):
-            raise ConfigError("data.time", expected="real or order", found=repr(self.time), do="Correct it.")
+        check_choice("data.time", self.time, ("real", "order"))
 
 
 @dataclass(frozen=True)
@@ -209,16 +211,26 @@ def save(prepared: Prepared, folder: Path) -> None:
 
 
 def load(folder: Path) -> Prepared:
-    """Read what `save` wrote, checked against its specs; arrays are mapped."""
-    meta = json.loads((folder / "meta.json").read_text())
+    """Read what `save` wrote, checked against its specs; arrays are mapped.
+
+    Raises
+    ------
+    BundleError, DataError
+        For a missing, damaged or foreign file, which is named.
+    """
+    path = folder / "meta.json"
+    meta = read_json(path, AGAIN)
+    require(meta, path, {"clock": bool, "windows": dict, "counts": dict, "hashes": dict}, AGAIN)
+    with reading(path, "the bounds of the windows under 'windows'", AGAIN):
+        windows = Windows.from_json(meta["windows"])
     parts: dict[str, Any] = {
-        name: check(pl.read_parquet(folder / f"{name}.parquet"), spec) for name, spec in FRAMES.items()
+        name: read_table(folder / f"{name}.parquet", spec, do=AGAIN) for name, spec in FRAMES.items()
     }
     parts |= {
         "log": load_log(folder / "log"),
         "item_table": load_items(folder / "item_table"),
         "codes": {name: Codes.load(folder / "codes" / name) for name in CODED},
-        "windows": Windows.from_json(meta["windows"]),
+        "windows": windows,
         "meta": meta,
     }
     assert set(parts) == {part.name for part in fields(Prepared)}

@@ -9,6 +9,7 @@ import polars as pl
 
 from recsys.core import columns as c
 from recsys.core.as_of import n_available
+from recsys.core.checks import at_least, check_choice, check_numbers
 from recsys.core.codes import hash_strings
 from recsys.core.columns import CONTEXT_PREFIX, LABELS, WINDOWS
 from recsys.core.errors import ConfigError, DataError
@@ -66,9 +67,7 @@ class RequestsConfig:
             *(("targets", target, tuple(LABELS)) for target in self.targets),
             *(("windows", window, WINDOWS) for window in self.windows),
         ):
-            if value not in allowed:
-                expected, do = f"one of {', '.join(allowed)}", "Correct it."
-                raise ConfigError(f"requests.{name}", expected=expected, found=repr(value), do=do)
+            check_choice(f"requests.{name}", value, allowed)
         if self.rows == "logged" and self.unit != "impression":
             raise ConfigError(
                 "requests.rows=logged",
@@ -76,18 +75,14 @@ class RequestsConfig:
                 found=f"requests.unit={self.unit}",
                 do="Only a logged list can be ranked as logged; set requests.rows=retrieved.",
             )
-        for name, number, least in (
-            ("max_per_window", self.max_per_window, 0),
-            ("session_gap_minutes", self.session_gap_minutes, 1),
-            ("period_days", self.period_days, 1),
-        ):
-            if number < least:
-                raise ConfigError(
-                    f"requests.{name}", expected=f"at least {least}", found=str(number), do="Correct it."
-                )
-        if not 1 <= self.folds <= 255:
-            found = str(self.folds)
-            raise ConfigError("requests.folds", expected="1 to 255", found=found, do="Correct it.")
+        check_numbers(
+            self,
+            "requests",
+            max_per_window=at_least(0),
+            folds=at_least(1, 255),
+            session_gap_minutes=at_least(1),
+            period_days=at_least(1),
+        )
 
 
 def _with_labels(events: pl.DataFrame, config: RequestsConfig, windows: Windows) -> pl.DataFrame:
@@ -182,7 +177,7 @@ def _refuse_empty(asked: pl.DataFrame, chosen: list[int], config: RequestsConfig
                 f"window {WINDOWS[order]}",
                 expected=f"requests (requests.unit={config.unit}, targets {targets})",
                 found="none",
-                do="Move data.split, or choose another requests.unit or requests.targets.",
+                do="Move split, or choose another requests.unit or requests.targets.",
             )
 
 

@@ -124,37 +124,35 @@ def make_windows(config: SplitConfig, times: Array) -> Windows:
     given = [share for share in shares.values() if share is not None]
     if given and len(given) < len(named):
         raise ConfigError(
-            "data.split",
+            "split",
             expected="all dates or all shares",
             found=", ".join(named.values()),
             do="Use one kind.",
         )
     if given and not all(0 < share < 1 for share in given):
         found = ", ".join(named.values())
-        raise ConfigError("data.split", expected="shares between 0 and 1", found=found, do="Correct them.")
+        raise ConfigError("split", expected="shares between 0 and 1", found=found, do="Correct them.")
     if given != sorted(given):
         found = ", ".join(f"{name} {text}" for name, text in named.items())
         raise ConfigError(
-            "data.split", expected="rank, valid, test in this order", found=found, do="Correct them."
+            "split", expected="rank, valid, test in this order", found=found, do="Correct them."
         )
     if given:
         bounds = {name: int(times[int(float(text) * len(times))]) for name, text in named.items()}
     else:
-        bounds = {name: parse_moment(text, f"data.split.{name}") for name, text in named.items()}
+        bounds = {name: parse_moment(text, f"split.{name}") for name, text in named.items()}
     order = list(bounds.values())
     if sorted(set(order)) != order:
         if given:
             first, last = to_moment(int(times[0])), to_moment(int(times[-1]))
             raise DataError(
-                "data.split",
+                "split",
                 expected="events at enough different times",
                 found=f"two windows with the same start between {first} and {last}",
                 do="Give dates, or shares further apart.",
             )
         found = ", ".join(f"{name} {text}" for name, text in named.items())
-        raise ConfigError(
-            "data.split", expected="rank < valid < test < end", found=found, do="Put them in order."
-        )
+        raise ConfigError("split", expected="rank < valid < test < end", found=found, do="Put them in order.")
     windows = Windows(**bounds)
     _refuse_outside(windows, times)
     return windows
@@ -169,5 +167,5 @@ def _refuse_outside(windows: Windows, times: Array) -> None:
                 f"window {window}",
                 expected="events in it",
                 found=f"none; the events lie between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC",
-                do="Move data.split.rank, valid, test or end.",
+                do="Move split.rank, valid, test or end.",
             )

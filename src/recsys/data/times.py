@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -59,8 +61,23 @@ def _refuse_absurd(times: pl.Series, where: str) -> None:
     )
 
 
-def from_epoch(values: pl.Series, unit: str) -> pl.Series:
-    """Whole or decimal numbers since 1970 in ``unit`` as UTC times."""
+def from_epoch(values: pl.Series, unit: str, where: str = "timestamps") -> pl.Series:
+    """Whole or decimal numbers since 1970 in ``unit`` as UTC times.
+
+    Raises
+    ------
+    DataError
+        Numbers that are times in another unit, which is named.
+    """
+    middle = values.drop_nulls().median()
+    real = looks_like(int(middle)) if isinstance(middle, int | float) else None
+    if real not in (None, unit):
+        raise DataError(
+            where,
+            expected=f"{unit} since 1970 (data.epoch)",
+            found=f"numbers that look like {real}",
+            do=f"Set data.epoch={real}.",
+        )
     scale = PER_SECOND[unit]
     if scale <= 10**6:
         micros = (values * (10**6 // scale)).cast(pl.Int64)
@@ -124,8 +141,12 @@ def to_utc(values: pl.Series, where: str, timezone: str | None) -> pl.Series:
         try:
             values = values.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
         except pl.exceptions.ComputeError as error:
+            near = difflib.get_close_matches(timezone, available_timezones(), n=1)
             raise DataError(
-                "data.timezone", expected="a zone such as Europe/Berlin", found=repr(timezone), do=str(error)
+                "data.timezone",
+                expected="a zone such as Europe/Berlin",
+                found=repr(timezone),
+                do=f"Did you mean {near[0]}?" if near else "Correct the name.",
             ) from error
     values = values.dt.convert_time_zone("UTC")
     _refuse_absurd(values, where)

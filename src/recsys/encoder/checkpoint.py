@@ -8,6 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from recsys.core.artefact import reading
 from recsys.core.errors import BundleError
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256
@@ -15,6 +16,7 @@ from recsys.encoder.pretrained import file_sha256
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
 FORMAT = 1
+AGAIN = "Train the encoder again."
 
 
 def save_weights(module: EncoderModule, folder: Path) -> None:
@@ -36,9 +38,9 @@ def load_weights(module: EncoderModule, folder: Path) -> None:
             f"the encoder in {folder}",
             expected=f"a file {WEIGHTS}",
             found="none",
-            do="Train the encoder again.",
+            do=AGAIN,
         )
-    with safe_open(str(path), framework="pt") as file:
+    with reading(path, "weights in safetensors", AGAIN), safe_open(str(path), framework="pt") as file:
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     wanted = {name: tuple(value.shape) for name, value in module.trained_state().items()}
     if shapes != wanted:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from recsys.core.errors import ConfigError
+from recsys.core.checks import MOST_SEED, Range, above, at_least, check_choice, check_numbers
+from recsys.core.log import HISTORY
 
 Preset = Literal["adapter", "top", "full"]
 PRESETS = ("adapter", "top", "full")
@@ -83,21 +84,31 @@ class EncoderConfig:
     export: str = "onnx"
 
     def __post_init__(self) -> None:
-        _one_of("encoder.preset", self.preset, PRESETS)
-        _one_of("encoder.pooling", self.pooling, ("mean",))
-        _one_of("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
-        _one_of("encoder.export", self.export, ("onnx", "vectors"))
-        for name in (
-            "top_layers",
-            "max_tokens",
-            "queries",
-            "rank",
-            "adapter_size",
-            "history",
-            "block_tokens",
-        ):
-            _at_least(f"encoder.{name}", getattr(self, name), 1)
-        _at_least("encoder.max_tokens", self.max_tokens, 3)
+        check_choice("encoder.preset", self.preset, PRESETS)
+        check_choice("encoder.pooling", self.pooling, ("mean",))
+        check_choice("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
+        check_choice("encoder.export", self.export, ("onnx", "vectors"))
+        check_numbers(
+            self,
+            "encoder",
+            top_layers=at_least(1),
+            max_tokens=at_least(3),
+            adapter_size=at_least(1),
+            queries=at_least(1),
+            rank=at_least(1),
+            history=at_least(1),
+            read_history=at_least(1, HISTORY),
+            negatives=at_least(0),
+            purchase_loss=at_least(0),
+            temperature=above(0),
+            warmup_epochs=at_least(0),
+            polish_epochs=at_least(0),
+            block_tokens=at_least(1),
+            block_pairs=at_least(1),
+            blocks_per_epoch=at_least(0),
+            encode_tokens=at_least(1),
+            cache_gib=above(0),
+        )
 
 
 @dataclass(frozen=True)
@@ -142,15 +153,22 @@ class TrainerConfig:
     limit_minutes: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least("trainer.batch_size", self.batch_size, 1)
-        _at_least("trainer.max_epochs", self.max_epochs, 0)
-        if not 0.0 <= self.holdout < 1.0:
-            raise ConfigError(
-                "trainer.holdout",
-                expected="a share from 0 to below 1",
-                found=str(self.holdout),
-                do="0.1 keeps the last tenth of the pairs out.",
-            )
+        check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        check_numbers(
+            self,
+            "trainer",
+            max_epochs=at_least(0),
+            batch_size=at_least(1),
+            lr=at_least(0),
+            text_lr=at_least(0),
+            weight_decay=at_least(0),
+            seed=at_least(0, MOST_SEED),
+            threads=at_least(0),
+            patience=at_least(0),
+            holdout=Range(0, 1, open_most=True),
+            holdout_max=at_least(1),
+            limit_minutes=at_least(0),
+        )
 
 
 def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
@@ -159,15 +177,3 @@ def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
     if config.preset == "adapter":
         return ["pairs"] * main
     return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(
-            key, expected=f"one of {', '.join(allowed)}", found=repr(value), do="Correct the value."
-        )
-
-
-def _at_least(key: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(key, expected=f"at least {least}", found=str(value), do="Raise the value.")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from recsys.core.checks import MOST_SEED, Range, at_least, check_choice, check_number, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.evaluation.per_request import WITH_K, WITHOUT_K, Column, metric_columns
 
@@ -48,13 +49,27 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         known = WITH_K + WITHOUT_K
         for metric in self.metrics:
-            if metric not in known:
-                raise ConfigError(
-                    "evaluation.metrics",
-                    expected=f"names of {', '.join(known)}",
-                    found=repr(metric),
-                    do="Correct the name.",
-                )
+            check_choice("evaluation.metrics", metric, known)
+        for k in self.ks:
+            check_number("evaluation.ks", k, at_least(1))
+        if len(self.gains) != 4:
+            raise ConfigError(
+                "evaluation.gains",
+                expected="four: of no event, click, cart, purchase",
+                found=str(list(self.gains)),
+                do="Give four numbers.",
+            )
+        for gain in self.gains:
+            check_number("evaluation.gains", gain, at_least(0))
+        check_choice("evaluation.rows", self.rows, ("retrieved", "logged"))
+        check_numbers(
+            self,
+            "evaluation",
+            main_k=at_least(1),
+            n_boot=at_least(1),
+            seed=at_least(0, MOST_SEED),
+            confidence=Range(0, 1, open_least=True, open_most=True),
+        )
         if self.main not in (*self.columns, (NDCG_TRUE, self.main_k)):
             raise ConfigError(
                 "evaluation.main_metric and main_k",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.errors import DataError
+
 Array = NDArray[Any]
 ITEM_PREFIX, USER_PREFIX = "item_x_", "user_x_"
 
@@ -38,7 +40,13 @@ class Attributes:
         return out
 
     def encode(self, given: Mapping[str, Any], prefix: str) -> Array:
-        """One row from free values: float32 of shape (columns,); an unknown category reads as missing."""
+        """One row from free values: float32 of shape (columns,); an unknown category reads as missing.
+
+        Raises
+        ------
+        DataError
+            For a word under a numeric column, which is named.
+        """
         row = np.full(len(self.names), np.nan, np.float32)
         for place, name in enumerate(self.names):
             value = given.get(name.removeprefix(prefix))
@@ -48,5 +56,18 @@ class Attributes:
                 words = list(self.vocabularies[name])
                 row[place] = words.index(str(value)) if str(value) in words else np.nan
             else:
-                row[place] = float(value)
+                row[place] = as_number(value, f"column {name.removeprefix(prefix)}")
         return row
+
+
+def as_number(value: Any, what: str) -> float:
+    """A number that was given freely; a `DataError`, which is a ValueError, for anything else."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(
+            what,
+            expected="a number, as in the data that the model learned from",
+            found=repr(value),
+            do="Give a number, or leave it out.",
+        ) from None

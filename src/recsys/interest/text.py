@@ -1,7 +1,6 @@
 """Texts to vectors with onnxruntime and tokenizers: what training exported, without torch."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.artefact import read_json, reading, require
 from recsys.core.errors import BundleError
 from recsys.core.length_batches import length_batches
 from recsys.core.progress import track
@@ -16,6 +16,8 @@ from recsys.core.progress import track
 Array = NDArray[Any]
 
 GRAPH, TOKENIZER, MANIFEST = "encoder.onnx", "tokenizer.json", "manifest.json"
+AGAIN = "Train the encoder (recsys train-encoder), or name or copy the whole of its folder."
+NEEDED = {"dims": int, "max_tokens": int, "pad_id": int, "sha256": dict}
 TOKEN_BUDGET = 2048  # tokens of one run, padding included: larger ones leave the caches and gain nothing
 
 
@@ -25,17 +27,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     BundleError
-        The folder holds none.
+        The folder holds none, or one that does not name its engine.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleError(
-            f"the encoder in {folder}",
-            expected=f"a file {MANIFEST}",
-            found="none",
-            do="Train the encoder (recsys train-encoder), or name the right folder.",
-        )
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    manifest = read_json(path, AGAIN)
+    require(manifest, path, {"engine": str}, AGAIN)
     return manifest
 
 
@@ -86,22 +82,21 @@ class TextTower:
             )
         for name in (GRAPH, TOKENIZER):
             if not (folder / name).is_file():
-                raise BundleError(
-                    f"the encoder in {folder}",
-                    expected=f"a file {name}",
-                    found="none",
-                    do="Copy the whole folder.",
-                )
+                raise BundleError(str(folder / name), expected="a file", found="none", do=AGAIN)
+        require(manifest, folder / MANIFEST, NEEDED, AGAIN)
+        require(manifest["sha256"], folder / MANIFEST, {GRAPH: str, TOKENIZER: str}, AGAIN)
         import onnxruntime
         from tokenizers import Tokenizer
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(
-            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
-        )
-        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        with reading(folder / GRAPH, "an ONNX graph", AGAIN):
+            session = onnxruntime.InferenceSession(
+                str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
+            )
+        with reading(folder / TOKENIZER, "a tokenizer in JSON", AGAIN):
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length=int(manifest["max_tokens"]))
         parts = (manifest["sha256"][GRAPH], manifest["sha256"][TOKENIZER], str(manifest["max_tokens"]))

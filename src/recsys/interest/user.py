@@ -6,18 +6,21 @@ as well, and every pass is one that the compiler vectorises (3 times as fast as 
 may not reorder). The formulas are those of `recsys.encoder.user_tower`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.errors import BundleError
+from recsys.core.artefact import fit_array, read_archive, reading
+from recsys.core.columns import EVENT_TYPES
 from recsys.core.gaps import gap_bucket
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY
 
 Array = NDArray[Any]
+AGAIN = "Train the encoder again, or copy the whole folder."
 TINY = np.float32(1e-12)
 
 
@@ -50,26 +53,36 @@ def load_user_tower(folder: Path, clock: bool) -> UserTower:
     Raises
     ------
     BundleError
-        The file is missing or incomplete.
+        The file is missing or incomplete, or its arrays do not fit each other.
     """
     path = folder / "user_tower.npz"
-    names = [name for name in UserTower._fields if name != "clock"]
-    if not path.is_file():
-        raise BundleError(
-            f"the encoder in {folder}", expected=path.name, found="no such file", do="Train it again."
-        )
-    with np.load(path, allow_pickle=False) as file:
-        absent = [name for name in names if name not in file]
-        if absent:
-            raise BundleError(
-                f"{path}",
-                expected=f"arrays {', '.join(names)}",
-                found=f"no {absent[0]}",
-                do="Train it again.",
-            )
-        history = min(int(file["read_history"]), HISTORY)
-        arrays = {name: np.ascontiguousarray(file[name]) for name in names if name != "read_history"}
+    arrays = read_archive(path, [name for name in UserTower._fields if name != "clock"], AGAIN)
+    with reading(path, "a whole number under read_history", AGAIN):
+        history = min(int(arrays.pop("read_history")), HISTORY)
+    _check_shapes(arrays, path)
     return UserTower(**arrays, read_history=history, clock=clock)
+
+
+def _check_shapes(arrays: Mapping[str, Array], path: Path) -> None:
+    """Compiled code takes the arrays to fit each other, and reads beyond those that are too small."""
+    free = (None, None)
+    fit_array(arrays["query"], f"query in {path}", np.float32, free, AGAIN)
+    fit_array(arrays["down"], f"down in {path}", np.float32, free, AGAIN)
+    fit_array(arrays["mix"], f"mix in {path}", np.float32, free, AGAIN)
+    (queries, dims), rank, heads = arrays["query"].shape, len(arrays["down"]), len(arrays["mix"])
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "kind_bias": (queries, len(EVENT_TYPES)),
+        "order_bias": (queries, None),
+        "gap_bias": (queries, len(arrays["gap_edges"]) + 2),
+        "mix": (heads, queries),
+        "down": (rank, queries * dims),
+        "up": (heads, rank, dims),
+        "prior": (heads, dims),
+        "scale": (heads,),
+    }
+    for name, shape in shapes.items():
+        fit_array(arrays[name], f"{name} in {path}", np.float32, shape, AGAIN)
+    fit_array(arrays["gap_edges"], f"gap_edges in {path}", np.int64, (None,), AGAIN)
 
 
 @kernel

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.errors import BundleError
-from recsys.core.log import load_array
+from recsys.core.artefact import read_array
 from recsys.interest.text import TextTower
 
 Array = NDArray[Any]
+AGAIN = "Run recsys embed again, or copy the whole folder."
 KEY = np.dtype("S32")  # hex of 16 bytes of blake2b
 
 
@@ -43,25 +43,10 @@ def load_vectors(folder: Path) -> Vectors:
     Raises
     ------
     BundleError
-        A file is missing, or the two do not fit each other.
+        A file is missing or damaged, or the two do not fit each other.
     """
-    for name in Vectors._fields:
-        if not (folder / f"{name}.npy").is_file():
-            raise BundleError(
-                f"the vectors in {folder}",
-                expected=f"a file {name}.npy",
-                found="none",
-                do="Run recsys embed, or copy the whole folder.",
-            )
-    vectors = Vectors(*(load_array(folder / f"{name}.npy") for name in Vectors._fields))
-    if vectors.raw.shape != vectors.tuned.shape or vectors.raw.dtype != np.float32:
-        raise BundleError(
-            f"the vectors in {folder}",
-            expected="raw and tuned of one shape, float32",
-            found=f"{vectors.raw.shape} {vectors.raw.dtype} and {vectors.tuned.shape} {vectors.tuned.dtype}",
-            do="Run recsys embed again.",
-        )
-    return vectors
+    raw = read_array(folder / "raw.npy", np.float32, (None, None), AGAIN)
+    return Vectors(raw, read_array(folder / "tuned.npy", np.float32, raw.shape, AGAIN))
 
 
 def text_keys(texts: Sequence[str]) -> Array:
@@ -88,7 +73,8 @@ def index_vectors(texts: Sequence[str], folder: Path) -> None:
 def _cached(folder: Path | None, dims: int) -> tuple[Array, Vectors]:
     """Keys and vectors of a folder; empty where there is none."""
     if folder is not None and (folder / "keys.npy").is_file():
-        return np.load(folder / "keys.npy", allow_pickle=False), load_vectors(folder)
+        vectors = load_vectors(folder)
+        return read_array(folder / "keys.npy", KEY, (len(vectors.raw),), AGAIN), vectors
     return np.empty(0, KEY), Vectors(*(np.empty((0, dims), np.float32) for _ in range(2)))
 
 

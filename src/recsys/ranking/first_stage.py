@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import above, at_least, check_number, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 
@@ -36,6 +37,11 @@ class SelectConfig:
     by: Literal["ranks", "linear"] = "ranks"
     l2: float = 10.0
     quotas: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "select", n=at_least(1), l2=above(0.0))
+        for source, quota in self.quotas.items():
+            check_number(f"select.quotas.{source}", quota, at_least(0))
 
 
 @kernel

@@ -43,8 +43,11 @@ class Linear(NamedTuple):
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> "Linear":
         """What `as_json` gave."""
-        arrays = (np.asarray(given[name], np.float64) for name in ("mean", "scale", "weight"))
-        return cls(tuple(given["columns"]), *arrays)
+        columns = tuple(map(str, given["columns"]))
+        arrays = [np.asarray(given[name], np.float64) for name in ("mean", "scale", "weight")]
+        if any(array.shape != (len(columns),) for array in arrays):
+            raise ValueError(f"not {len(columns)} numbers each")
+        return cls(columns, *arrays)
 
 
 @kernel

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,57 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.columns import LABELS
+from recsys.core.artefact import read_json, reading, require
 from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame
 from recsys.ranking.trees import Trees
 
 Array = NDArray[Any]
 
 FORMAT = 1
+AGAIN = "Copy the model folder again, or train again."
 MODEL_FILE, SIDE_FILE = "model.txt", "reranker.json"
-LABEL_TYPES = ("click", "cart", "purchase")  # labels 1, 2, 3
-
-
-@dataclass(frozen=True)
-class RerankerConfig:
-    """How the reranker learns; the names are LightGBM's where it has one."""
-
-    label_gain: dict[str, float] = field(
-        default_factory=lambda: {"click": 1.0, "cart": 3.0, "purchase": 10.0}
-    )  # worth of a label in the ranking; a type that is absent is worth nothing
-    num_leaves: int = 31
-    learning_rate: float = 0.05
-    num_iterations: int = 300
-    early_stopping: int = 30  # rounds without a better NDCG on the validation requests; 0: never stop
-    early_stopping_at: int = 10  # the k of that NDCG
-    min_data_in_leaf: int = 20
-    feature_fraction: float = 0.8
-    bagging_fraction: float = 1.0  # share of the requests of one tree
-    bagging_freq: int = 1
-    lambda_l2: float = 0.0
-    truncation: int = 30  # pairs are formed with the best so many of a request
-    monotone: dict[str, int] = field(default_factory=dict)  # column -> 1 (more is better) or -1
-    categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing
-    use_position: bool = False  # learn and remove the bias of the display position
-    deterministic: bool = True
-    seed: int = 0
-    threads: int = 0  # 0: as many as there are cores
-
-    def gains(self) -> list[float]:
-        """Gain of the labels 0, 1, 2, 3; ``ConfigError`` for an unknown event type or a negative gain."""
-        unknown = sorted(set(self.label_gain) - set(LABEL_TYPES))
-        if unknown or min(self.label_gain.values(), default=0.0) < 0:
-            raise ConfigError(
-                "ranker.label_gain",
-                expected=f"gains of at least 0 for {', '.join(LABEL_TYPES)}",
-                found=", ".join(unknown) or str(self.label_gain),
-                do="Correct the config.",
-            )
-        gains = [0.0] * (1 + len(LABEL_TYPES))
-        for name, gain in self.label_gain.items():
-            gains[LABELS[name]] = float(gain)
-        return gains
+SIDE = {"columns": list, "best_iteration": int, "importance": dict, "config": dict}
 
 
 @dataclass(frozen=True)
@@ -96,7 +57,12 @@ class Reranker:
         """The flat trees, parsed once."""
         trees = Trees.parse(self.text)
         if len(trees.features) != len(self.columns):
-            raise _damaged(f"{len(self.columns)} features", f"{len(trees.features)} in the trees")
+            raise BundleError(
+                "the reranker",
+                expected=f"{len(self.columns)} features",
+                found=f"{len(trees.features)} in the trees",
+                do=AGAIN,
+            )
         return trees
 
     def predict(self, values: Array) -> Array:
@@ -118,25 +84,22 @@ class Reranker:
     @classmethod
     def load(cls, folder: Path) -> "Reranker":
         """Read a saved reranker; ``BundleError`` for an incomplete, changed or foreign folder."""
-        try:
+        path = folder / SIDE_FILE
+        with reading(folder / MODEL_FILE, "trees as LightGBM text", AGAIN):
             text = (folder / MODEL_FILE).read_bytes().decode()
-            side = json.loads((folder / SIDE_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _damaged(f"{MODEL_FILE} and {SIDE_FILE} in {folder}", str(error)) from error
-        if not isinstance(side, dict) or side.pop("format", None) != FORMAT:
-            raise _damaged(f"format {FORMAT} in {SIDE_FILE}", "another")
+        side = read_json(path, AGAIN)
+        if (found := side.pop("format", None)) != FORMAT:
+            raise BundleError(str(path), expected=f"format {FORMAT}", found=f"format {found}", do=AGAIN)
         if side.pop("sha256", None) != hashlib.sha256(text.encode()).hexdigest():
-            raise _damaged(f"the {MODEL_FILE} that {SIDE_FILE} describes", "a file that was changed")
-        try:
+            raise BundleError(
+                str(folder / MODEL_FILE),
+                expected=f"the file that {SIDE_FILE} describes",
+                found="one that was changed",
+                do=AGAIN,
+            )
+        require(side, path, SIDE, AGAIN)
+        with reading(path, "what Reranker.save wrote", AGAIN):
             return cls(text=text, **(side | {"columns": tuple(side["columns"])}))
-        except (KeyError, TypeError) as error:
-            raise _damaged(f"a complete {SIDE_FILE}", str(error)) from error
-
-
-def _damaged(expected: str, found: str) -> BundleError:
-    return BundleError(
-        "the reranker", expected=expected, found=found, do="Copy the model folder again, or train again."
-    )
 
 
 def _feature_names(columns: tuple[str, ...]) -> list[str]:

@@ -4,6 +4,7 @@ Partitions are written beside the output, each by an atomic rename, and the whol
 when the last is there: whoever reads it sees the old recommendations or the new, never a mixture.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -17,12 +18,15 @@ import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
-from recsys.core.errors import ConfigError
+from recsys.core.artefact import read_json, require
+from recsys.core.checks import at_least, check_numbers
+from recsys.core.errors import BundleError
 from recsys.core.progress import track
 from recsys.core.tables import RECOMMENDATIONS, check
 from recsys.serving.ranker import Ranker
 
 MANIFEST = "manifest.json"
+KEY_DIGITS = 16  # of the hash that names a folder of unfinished work
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,7 @@ class BatchConfig:
     partition_size: int = 1_000
 
     def __post_init__(self) -> None:
-        if self.k < 1 or self.partition_size < 1:
-            raise ConfigError(
-                "scoring",
-                expected="k and partition_size of at least 1",
-                found=f"k={self.k}, partition_size={self.partition_size}",
-                do="Mend the config.",
-            )
+        check_numbers(self, "scoring", k=at_least(1), partition_size=at_least(1))
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     for user in user_ids:
         digest.update(len(user).to_bytes(8, "little") + user.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:KEY_DIGITS]
 
 
 def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> pl.DataFrame:
@@ -121,11 +119,21 @@ def _atomically(write: Any, path: Path) -> None:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
+    """What a folder holds already; nothing, where that cannot be told."""
+    path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = read_json(path)
+        require(manifest, path, {"key": str, "parts": dict, "rows": int})
+    except BundleError:
         return {}
     return manifest
+
+
+def _clear_others(folder: Path, work: Path) -> None:
+    """Remove what broken runs of other models, users or configs left beside the output."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}-{'[0-9a-f]' * KEY_DIGITS}"):
+        if left != work:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def score_users(
@@ -152,11 +160,12 @@ def score_users(
     folder = Path(out_folder)
     users = list(dict.fromkeys(str(user) for user in user_ids))
     key = _key(ranker, users, config)
+    work = folder.with_name(f".{folder.name}-{key}")
+    _clear_others(folder, work)
     starts = range(0, len(users), config.partition_size)
     done = _read_manifest(folder)
     if done.get("key") == key and all((folder / name).is_file() for name in done["parts"]):
         return Scored(folder, len(users), int(done["rows"]), 0, len(starts))
-    work = folder.with_name(f".{folder.name}-{key}")
     work.mkdir(parents=True, exist_ok=True)
     parts: dict[str, int] = {}
     skipped = 0

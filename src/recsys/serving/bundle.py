@@ -8,7 +8,6 @@ at the last tick).
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from recsys.candidates.sources import CandidatesConfig
+from recsys.core.artefact import fit_array, read_array, read_json, reading, require
 from recsys.core.codes import Codes
 from recsys.core.errors import BundleError
-from recsys.core.log import load_array
 from recsys.features.attributes import Attributes
 from recsys.interest.text import can_encode
 from recsys.interest.user import UserTower, load_user_tower
@@ -31,6 +30,20 @@ from recsys.state.store import State
 
 Array = NDArray[Any]
 FIRST_STAGE_FILE = "first_stage.json"
+NEEDED = {
+    "files": dict,
+    "clock": bool,
+    "columns": list,
+    "engine": str,
+    "attributes": dict,
+    "state": dict,
+    "text_columns": list,
+    "candidates": dict,
+    "select": dict,
+    "model": str,
+    "users": int,
+    "items": int,
+}
 FORMAT = 1  # of the folder; raise it when an old reader or an old folder would go wrong
 
 
@@ -89,17 +102,25 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_attributes(entry: Mapping[str, Any], path: Path) -> Attributes:
-    return Attributes(tuple(entry["names"]), load_array(path), entry["vocabularies"])
+def _read_attributes(manifest: Mapping[str, Any], of: str, folder: Path) -> Attributes:
+    with reading(folder / "manifest.json", f"names and vocabularies under 'attributes', {of!r}"):
+        entry = manifest["attributes"][of]
+        names, vocabularies = tuple(entry["names"]), dict(entry["vocabularies"])
+    path = folder / "attributes" / f"{of}.npy"
+    return Attributes(names, read_array(path, "float32", (None, len(names))), vocabularies)
+
+
+def _read_popular(folder: Path) -> tuple[Array, Array]:
+    items = read_array(folder / "popular_items.npy", "int32", (None,))
+    return items, read_array(folder / "popular_scores.npy", "float32", (len(items),))
 
 
 def _read_first_stage(path: Path) -> Linear | None:
     if not path.is_file():
         return None
-    try:
-        return Linear.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, KeyError) as error:
-        raise bundle_error(str(path), "columns, mean, scale and weight", str(error)) from error
+    given = read_json(path)
+    with reading(path, "columns, mean, scale and weight of equal length"):
+        return Linear.from_json(given)
 
 
 def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
@@ -112,7 +133,8 @@ def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
         )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a model folder; ``BundleError`` where there is none of this format."""
     path = folder / "manifest.json"
     if not path.is_file():
         raise bundle_error(
@@ -121,10 +143,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
             "none" if folder.is_dir() else "no such folder",
             "Give the folder model/ of a run.",
         )
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise bundle_error(f"{path}", "JSON", str(error)) from error
+    manifest = read_json(path)
     if manifest.get("format") != FORMAT:
         raise bundle_error(
             f"the model folder {folder}",
@@ -132,6 +151,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"format {manifest.get('format')} (written by recsys {manifest.get('recsys')})",
             "Build it again with this version of recsys, or load it with that one.",
         )
+    require(manifest, path, NEEDED)
+    require(manifest["state"], path, {"time_us": int})
+    for name, entry in manifest["files"].items():
+        with reading(path, f"bytes and sha256 of the file {name}"):
+            require(entry, path, {"bytes": int, "sha256": str})
     return manifest
 
 
@@ -148,35 +172,43 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], verify: b
 
 
 def _load(folder: Path, verify: bool) -> Bundle:
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     _check_files(folder, manifest["files"], verify)
     clock = bool(manifest["clock"])
     trees = Trees.parse((folder / "ranker" / "model.txt").read_text(encoding="utf-8"))
     columns = tuple(manifest["columns"])
     check_trees(trees, columns)
-    encoded, text, candidates = manifest["engine"] != "none", folder / "text", folder / "candidates"
-    attributes = {
-        name: _read_attributes(entry, folder / "attributes" / f"{name}.npy")
-        for name, entry in manifest["attributes"].items()
-    }
+    encoded, text = manifest["engine"] != "none", folder / "text"
+    vectors = load_vectors(folder / "vectors") if encoded else None
+    tower = load_user_tower(text, clock) if encoded else None
+    if vectors is not None and tower is not None:
+        what = str(folder / "vectors" / "tuned.npy")
+        fit_array(vectors.tuned, what, None, (None, tower.query.shape[1]))
+    with reading(
+        folder / "manifest.json", "settings of this version of recsys under 'candidates' and 'select'"
+    ):
+        candidates, select = CandidatesConfig(**manifest["candidates"]), SelectConfig(**manifest["select"])
+    users, items = (Codes.load(folder / "codes" / name) for name in ("users", "items"))
+    state = State.load(folder / "state")
+    fit_array(state.items.category, str(folder / "state" / "items"), None, (len(items),))
     return Bundle(
         folder=folder,
         manifest=manifest,
-        users=Codes.load(folder / "codes" / "users"),
-        items=Codes.load(folder / "codes" / "items"),
-        state=State.load(folder / "state"),
+        users=users,
+        items=items,
+        state=state,
         state_time=int(manifest["state"]["time_us"]),
         trees=trees,
         columns=columns,
-        popular=(load_array(candidates / "popular_items.npy"), load_array(candidates / "popular_scores.npy")),
+        popular=_read_popular(folder / "candidates"),
         clock=clock,
-        vectors=load_vectors(folder / "vectors") if encoded else None,
-        tower=load_user_tower(text, clock) if encoded else None,
+        vectors=vectors,
+        tower=tower,
         text=text if encoded and can_encode(text) else None,
         text_columns=tuple(manifest["text_columns"]),
-        item_attributes=attributes["item"],
-        user_attributes=attributes["user"],
-        candidates=CandidatesConfig(**manifest["candidates"]),
-        select=SelectConfig(**manifest["select"]),
+        item_attributes=_read_attributes(manifest, "item", folder),
+        user_attributes=_read_attributes(manifest, "user", folder),
+        candidates=candidates,
+        select=select,
         first_stage=_read_first_stage(folder / "ranker" / FIRST_STAGE_FILE),
     )

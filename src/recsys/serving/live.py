@@ -10,7 +10,7 @@ from recsys.candidates.merge import RANK_PREFIX, SCORE_PREFIX, Pool
 from recsys.candidates.sources import LiveSources
 from recsys.core.columns import CONTEXT_PREFIX
 from recsys.core.log import View
-from recsys.features.attributes import ITEM_PREFIX
+from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
 from recsys.ranking.first_stage import select, select_top
@@ -154,9 +154,8 @@ class LiveFeatures:
 
     def _context_row(self, context: Mapping[str, float]) -> Array:
         given = {name.removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}
-        return np.array(
-            [given.get(name.removeprefix(CONTEXT_PREFIX), np.nan) for name in self._context], np.float32
-        )
+        names = [name.removeprefix(CONTEXT_PREFIX) for name in self._context]
+        return np.array([as_number(given.get(name, np.nan), f"context {name}") for name in names], np.float32)
 
     def _source_columns(self, view: View, codes: Array, pool: Pool | None) -> Array:
         """Rank and score of each source, NaN where it did not offer the item."""

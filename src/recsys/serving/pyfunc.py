@@ -3,7 +3,6 @@
 Beside `recsys.tracking.run` the only file that imports mlflow; nothing that ranks imports this one.
 """
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import pandas as pd
 import recsys
 from recsys.core import columns as c
 from recsys.serving.answers import Answer
+from recsys.serving.bundle import read_manifest
 from recsys.serving.ranker import Ranker
 
 with warnings.catch_warnings():  # mlflow warns of its own type hints when it is imported
@@ -126,7 +126,7 @@ def log_bundle(
         The model's URI.
     """
     path = Path(folder).resolve()
-    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(path)
     size = sum(int(entry["bytes"]) for entry in manifest["files"].values())
     copied = size <= copy_limit_mib * MIB
     with warnings.catch_warnings():  # it wants an input example to check the signature, which is written down

@@ -113,7 +113,8 @@ class Ranker:
         Raises
         ------
         ValueError
-            For a time without zone or before what the state has seen, or ``k`` below 1.
+            For a time without zone or before what the state has seen, ``k`` below 1, or a word in a numeric
+            column of ``items`` or ``context``.
         """
         k = _checked(k)
         described = {str(given[ITEM_ID]): given for given in items}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from recsys.core.checks import check_choice
 from recsys.core.errors import ConfigError
 from recsys.core.log import ItemTable
 from recsys.state.counts import Counts
@@ -13,6 +14,7 @@ from recsys.state.pair_counts import PairCounts
 from recsys.state.price import Price
 from recsys.state.recent import Recent
 from recsys.state.static import Static
+from recsys.state.words import check_row, row_key
 
 FAMILIES: Mapping[str, Any] = {
     "counts": Counts,
@@ -23,17 +25,25 @@ FAMILIES: Mapping[str, Any] = {
     "static": Static,
 }
 
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "counts": ("user", "item", "category", "brand", "global"),
+    "pair_counts": ("user_item", "user_category", "user_brand"),
+    "recent": ("user",),
+    "neighbours": ("item",),
+    "price": ("user",),
+    "static": ("item",),
+}
+
 
 def groups(config: StateConfig) -> dict[tuple[str, ...], list[Feature]]:
     """Feature rows by the table they share, in the order of the config."""
     groups: dict[tuple[str, ...], list[Feature]] = {}
     for name, row in config.rows.items():
-        if row.family not in FAMILIES:
-            raise ConfigError(
-                f"family of {name}", expected=", ".join(FAMILIES), found=repr(row.family), do="Mend the row."
-            )
+        feature = replace(row, name=name)
+        check_row(feature, FAMILIES)
+        check_choice(row_key(feature, "key"), row.key, KEYS[row.family])
         types = row.types if row.family == "neighbours" else ()
-        groups.setdefault((row.family, row.key, *types), []).append(replace(row, name=name))
+        groups.setdefault((row.family, row.key, *types), []).append(feature)
     return groups
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.log import EventLog, ItemTable, RequestArrays, RowBlock, View
+from recsys.core.checks import above, at_least, check_numbers
+from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, RowBlock, View
 from recsys.state.events import Events, pack
 
 Array = NDArray[Any]
@@ -98,6 +99,17 @@ class StateConfig:
     both: bool = False
     purchase_weight: float = 4.0
 
+    def __post_init__(self) -> None:
+        check_numbers(
+            self,
+            "features",
+            max_pairs=at_least(1),
+            neighbours=at_least(1),
+            past=at_least(1, HISTORY),
+            lag_decay=above(0, 1),
+            purchase_weight=at_least(0),
+        )
+
 
 @dataclass(frozen=True)
 class Column:
@@ -149,6 +161,8 @@ class Family(ABC):
         Of the arrays and their meaning.
     follows : bool
         Whether reads look at the user's history.
+    grows : tuple of str
+        Arrays whose length the events decide, all the same; that of the others follows from the codes.
     kinds : int
         Mask of the event types that change anything; the others are passed over.
     position : int
@@ -157,6 +171,7 @@ class Family(ABC):
 
     version: int
     follows: bool = False
+    grows: tuple[str, ...] = ()
     name: str
     key: str
     columns: tuple[Column, ...]

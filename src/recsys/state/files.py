@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from recsys.core.artefact import fit_array, read_array, read_json, reading, require
 from recsys.core.errors import BundleError
-from recsys.core.log import load_array
 from recsys.state.family import Family, Feature, StateConfig
 
+Array = NDArray[Any]
 FORMAT = 1
 MANIFEST = "manifest.json"
+AGAIN = "Replay the log, or copy the whole folder again."
+NEEDED = {"clock": bool, "position": int, "users": int, "config": dict, "families": dict}
 
 
 def fingerprint(family: Family, config: StateConfig, clock: bool) -> str:
@@ -49,15 +53,7 @@ def write_families(
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a folder; a BundleError where there is none of this format."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(
-            f"the state in {folder}",
-            expected=MANIFEST,
-            found="no such file",
-            do="Give the folder that `save` wrote.",
-        ) from None
+    manifest = read_json(folder / MANIFEST, AGAIN)
     if manifest.get("format") != FORMAT:
         raise BundleError(
             f"the state in {folder}",
@@ -65,6 +61,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             found=str(manifest.get("format")),
             do="Replay the log with this version of recsys.",
         )
+    require(manifest, folder / MANIFEST, NEEDED, AGAIN)
+    for name, told in manifest["families"].items():
+        with reading(folder / MANIFEST, f"an object for family {name}", AGAIN):
+            require(told, folder / MANIFEST, {"parameters": str, "columns": list, "arrays": list}, AGAIN)
+    with reading(folder / MANIFEST, "the feature rows and sizes of a state under 'config'", AGAIN):
+        config_of(manifest)
     return manifest
 
 
@@ -107,13 +109,25 @@ def read_families(
                 found=f"version {saved.get('version', 'none')}" + ("" if same else ", other columns"),
                 do="Replay the log, or install the version of recsys that wrote it.",
             )
-        paths = {name: folder / f"{family.name}.{name}.npy" for name in saved["arrays"]}
-        missing = [path.name for path in paths.values() if not path.is_file()]
-        if missing:
-            raise BundleError(
-                f"the state in {folder}",
-                expected="every array of its manifest",
-                found=", ".join(missing) + " missing",
-                do="Copy the whole folder.",
-            )
-        family.restore({name: load_array(path) for name, path in paths.items()}, manifest["position"])
+        family.restore(_arrays_of(family, saved["arrays"], folder), manifest["position"])
+
+
+def _arrays_of(family: Family, names: Sequence[str], folder: Path) -> dict[str, Array]:
+    """A family's saved arrays, of the types and shapes of an empty one: compiled code checks nothing."""
+    empty = family.arrays()
+    if sorted(names) != sorted(empty):
+        raise BundleError(
+            str(folder / MANIFEST),
+            expected=f"the arrays {', '.join(sorted(empty))} of family {family.name}",
+            found=", ".join(map(str, names)) or "none",
+            do=AGAIN,
+        )
+    found = {}
+    for name, like in empty.items():
+        path = folder / f"{family.name}.{name}.npy"
+        rows = None if name in family.grows else len(like)
+        found[name] = read_array(path, like.dtype, (rows, *like.shape[1:]), AGAIN)
+    for name in family.grows[1:]:
+        length, rest = len(found[family.grows[0]]), found[name].shape[1:]
+        fit_array(found[name], str(folder / f"{family.name}.{name}.npy"), None, (length, *rest), AGAIN)
+    return found

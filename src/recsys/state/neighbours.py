@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.errors import ConfigError
+from recsys.core.checks import check_choice
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, EventLog, ItemTable, View, follow
 from recsys.state.events import Events
@@ -29,7 +29,7 @@ from recsys.state.family import (
     StateConfig,
 )
 from recsys.state.links import gather, update
-from recsys.state.words import base_name, type_mask, type_words
+from recsys.state.words import base_name, row_key, type_mask, type_words
 
 Array = NDArray[Any]
 
@@ -168,18 +168,10 @@ class Neighbours(Family):
         sizes: Sizes,
         wanted: frozenset[str] | None = None,
     ) -> None:
-        if key != "item":
-            raise ConfigError("key of a neighbours row", expected="item", found=repr(key), do="Mend the row.")
         mask = type_mask(features[0].types)
         kept: list[tuple[int, Column]] = []
         for feature in features:
-            if feature.stat not in STATS:
-                raise ConfigError(
-                    f"stat of {feature.name}",
-                    expected=", ".join(STATS),
-                    found=repr(feature.stat),
-                    do="Mend the row.",
-                )
+            check_choice(row_key(feature, "stat"), feature.stat, STATS)
             how, unit, meaning = STATS[feature.stat]
             said = feature.meaning or meaning.format(types=type_words(mask), depth=config.past)
             column = Column(

@@ -181,6 +181,7 @@ class PairCounts(Family):
     """Counts under (user, item), (user, category) or (user, brand): the statistics of `Counts`."""
 
     version = 1
+    grows = ("keys", "table")
 
     def __init__(
         self,

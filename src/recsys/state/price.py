@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import check_choice
 from recsys.core.columns import PURCHASE
-from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, View
 from recsys.state.events import KIND, PRICE, USER, Events
@@ -25,7 +25,7 @@ from recsys.state.family import (
     Sizes,
     StateConfig,
 )
-from recsys.state.words import base_name, type_mask
+from recsys.state.words import base_name, row_key, type_mask
 
 Array = NDArray[Any]
 
@@ -135,17 +135,9 @@ class Price(Family):
         sizes: Sizes,
         wanted: frozenset[str] | None = None,
     ) -> None:
-        if key != "user":
-            raise ConfigError("key of a price row", expected="user", found=repr(key), do="Mend the row.")
         kept: list[tuple[int, Column]] = []
         for feature in features:
-            if feature.stat not in STATS:
-                raise ConfigError(
-                    f"stat of {feature.name}",
-                    expected=", ".join(STATS),
-                    found=repr(feature.stat),
-                    do="Mend the row.",
-                )
+            check_choice(row_key(feature, "stat"), feature.stat, STATS)
             how, scope, unit, meaning = STATS[feature.stat]
             said = feature.meaning or meaning
             column = Column(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.errors import ConfigError
+from recsys.core.checks import check_choice
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, EventLog, ItemTable, View, follow
 from recsys.state.events import Events
@@ -26,7 +26,7 @@ from recsys.state.family import (
     StateConfig,
 )
 from recsys.state.ring import ring_view, update
-from recsys.state.words import base_name, type_mask
+from recsys.state.words import base_name, row_key, type_mask
 
 Array = NDArray[Any]
 HOUR_US = DAY_US / 24
@@ -159,13 +159,7 @@ def _plan(
 ) -> tuple[Array, tuple[Column, ...]]:
     ops, columns = [], []
     for feature in features:
-        if feature.stat not in STATS:
-            raise ConfigError(
-                f"stat of {feature.name}",
-                expected=", ".join(STATS),
-                found=repr(feature.stat),
-                do="Mend the row.",
-            )
+        check_choice(row_key(feature, "stat"), feature.stat, STATS)
         how, scope, unit, meaning = STATS[feature.stat]
         timed = how == HOURS
         name = base_name(feature, scope)
@@ -196,8 +190,6 @@ class Recent(Family):
         sizes: Sizes,
         wanted: frozenset[str] | None = None,
     ) -> None:
-        if key != "user":
-            raise ConfigError("key of a recent row", expected="user", found=repr(key), do="Mend the row.")
         op, self.columns = _plan(features, clock, wanted)
         self.name, self.key, self.position = "recent_user", key, 0
         self.kinds = type_mask(())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import check_choice
 from recsys.core.columns import CLICK, IMPRESSION
 from recsys.core.errors import ConfigError
 from recsys.state.family import (
@@ -28,9 +29,10 @@ from recsys.state.row import (
     SUM_VALUE,
     TREND,
 )
-from recsys.state.words import base_name, half_life_us, type_mask, type_words
+from recsys.state.words import base_name, half_life_us, row_key, type_mask, type_words
 
 Array = NDArray[Any]
+STATS = ("count", "rate", "lift", "mean", "trend", "recency")
 
 
 class Spec(NamedTuple):
@@ -56,6 +58,7 @@ def _suffix(half_life: str, half: float) -> str:
 
 def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
     """The columns of one feature row; half-lives that do not exist without a clock collapse."""
+    check_choice(row_key(feature, "stat"), feature.stat, STATS)
     mask, over = type_mask(feature.types), type_mask(feature.over, ("impression",))
     halves = [(text, half_life_us(text, clock)) for text in feature.half_lives]
     words, of = (
@@ -83,7 +86,7 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
         lengths = [half_life_us(text, True) for text in feature.half_lives]
         if len(lengths) != 2 or not lengths[0] < lengths[1] < np.inf:
             raise ConfigError(
-                f"half_lives of {feature.name}",
+                row_key(feature, "half_lives"),
                 expected="two that fade, the shorter first, for a trend",
                 found=", ".join(feature.half_lives),
                 do="Mend the row.",
@@ -110,19 +113,12 @@ def _drafts(feature: Feature, clock: bool, scope: Scope) -> Iterable[_Draft]:
             said = f"log of the {of}'s clicks over the clicks expected from its showings{fading}"
             clicks, shown = (half, 1 << CLICK, HIT), (half, 1 << IMPRESSION, EXPECTED)
             yield _Draft(column(suffix, said, "log ratio", timed), LIFT, clicks, shown, 0.0)
-        elif feature.stat == "mean":
+        else:
             what = feature.value or "value"
             said = f"mean {what} of the {of}'s {words} events, smoothed to the average{fading}"
             sums, counts = (SUM_PRICE, HAS_PRICE) if feature.value == "price" else (SUM_VALUE, HAS_VALUE)
             drafted = column(suffix, said, what, timed)
             yield _Draft(drafted, RATE, (half, mask, sums), (half, mask, counts), feature.prior)
-        else:
-            raise ConfigError(
-                f"stat of {feature.name}",
-                expected="count, rate, lift, mean, trend or recency",
-                found=repr(feature.stat),
-                do="Mend the row.",
-            )
 
 
 def build_spec(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import check_choice
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
 from recsys.core.log import OPEN_FROM, ItemTable, View
@@ -19,7 +20,7 @@ from recsys.state.family import (
     Sizes,
     StateConfig,
 )
-from recsys.state.words import base_name
+from recsys.state.words import base_name, row_key
 
 Array = NDArray[Any]
 
@@ -62,12 +63,13 @@ class Static(Family):
         wanted: frozenset[str] | None = None,
     ) -> None:
         feature = features[0]
-        if (key, feature.stat, len(features)) != ("item", "age", 1):
+        check_choice(row_key(feature, "stat"), feature.stat, ("age",))
+        if len(features) > 1:
             raise ConfigError(
-                f"static row {feature.name}",
-                expected="one row with key item and stat age",
-                found=f"{len(features)} with key {key}, stat {feature.stat}",
-                do="Mend it.",
+                f"features.rows.{features[1].name}",
+                expected="one static row",
+                found=f"{len(features)}",
+                do="Remove the others.",
             )
         said = feature.meaning or "days since the item became available"
         column = Column(

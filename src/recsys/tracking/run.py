@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from recsys.core.errors import ConfigError
+from recsys.core.checks import at_least, check_choice, check_numbers
 
 _PARAM_LIMIT = 500  # characters; longer values say nothing in a table
 _BATCH = 100
@@ -44,13 +44,8 @@ class TrackingConfig:
     copy_limit_mib: float = 16.0
 
     def __post_init__(self) -> None:
-        if self.copy_limit_mib < 0:
-            raise ConfigError(
-                "tracking.copy_limit_mib",
-                expected="0 or more",
-                found=str(self.copy_limit_mib),
-                do="Give the size in MiB up to which files are copied.",
-            )
+        check_choice("tracking.kind", self.kind, ("mlflow", "none"))
+        check_numbers(self, "tracking", copy_limit_mib=at_least(0))
 
 
 class Run(Protocol):

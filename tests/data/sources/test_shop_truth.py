@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recsys.core.errors import BundleError
 from recsys.data.sources.shop_truth import YEAR_US, TruePreference, chance, on_grid
 
 
@@ -69,3 +70,11 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     again = TruePreference.load(tmp_path)
     for name, value in vars(truth).items():
         assert getattr(again, name).dtype == value.dtype and (getattr(again, name) == value).all()
+
+
+def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"truth.npz: expected an archive .*; found no such file. Run"):
+        TruePreference.load(tmp_path)
+    (tmp_path / "truth.npz").write_bytes(b"junk")
+    with pytest.raises(BundleError, match=r"truth.npz: .*found 4 bytes that are none, or a part of one"):
+        TruePreference.load(tmp_path)

@@ -100,6 +100,10 @@ def test_random_is_the_same_for_a_request_whatever_stands_beside_it():
     assert not np.array_equal(random_scores(5, seed=2)(np.array([7])), score(np.array([7])))
 
 
+def test_random_scores_of_no_request():
+    assert random_scores(5)(np.zeros(0, np.int64)).shape == (0, 5)
+
+
 def test_vectors():
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
     users = mean_history_vectors(LOG, np.array([0, -1]), np.array([5, 5]), vectors)

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from recsys.core import columns as c
+from recsys.core.checks import check_choice
 from recsys.core.columns import EVENT_TYPES
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.errors import DataError
 from recsys.core.tables import EVENTS_IN, IMPRESSIONS_IN, ITEMS_IN, USERS_IN, TableSpec, missing_column
 from recsys.data.door import Tables, conform
 from recsys.data.times import PER_SECOND, from_epoch
@@ -51,23 +52,18 @@ class FilesConfig:
     event_types: Mapping[str, str] = field(default_factory=dict)
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(name, expected=f"one of {', '.join(allowed)}", found=repr(value), do="Correct it.")
-
-
 def _check(config: FilesConfig) -> None:
-    _one_of("data.format", config.format, ("auto", *FORMATS))
+    check_choice("data.format", config.format, ("auto", *FORMATS))
     if config.epoch is not None:
-        _one_of("data.epoch", config.epoch, tuple(PER_SECOND))
+        check_choice("data.epoch", config.epoch, tuple(PER_SECOND))
     if config.default_event_type is not None:
-        _one_of("data.default_event_type", config.default_event_type, EVENT_TYPES)
+        check_choice("data.default_event_type", config.default_event_type, EVENT_TYPES)
     for ours in config.event_types.values():
-        _one_of("data.event_types", ours, EVENT_TYPES)
+        check_choice("data.event_types", ours, EVENT_TYPES)
     for table, mapping in config.columns.items():
-        _one_of("data.columns", table, tuple(SPECS))
+        check_choice("data.columns", table, tuple(SPECS))
         for ours in mapping:
-            _one_of(f"data.columns.{table}", ours, SPECS[table].names())
+            check_choice(f"data.columns.{table}", ours, SPECS[table].names())
 
 
 def _find(config: FilesConfig, table: str) -> Path | None:
@@ -126,7 +122,9 @@ def _numbers_to_times(frame: pl.DataFrame, spec: TableSpec, unit: str) -> pl.Dat
                 number = values.cast(pl.Int64, strict=False)
                 values = number if number.null_count() == values.null_count() else values
             if values.dtype.is_numeric():
-                frame = frame.with_columns(from_epoch(values, unit).alias(name))
+                frame = frame.with_columns(
+                    from_epoch(values, unit, f"table {spec.name}, column {name}").alias(name)
+                )
     return frame
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
+from recsys.core.checks import MOST_SEED, at_least, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.data.sources.shop_items import NAMES, Catalogue, make_catalogue
 from recsys.data.sources.shop_policy import make_policy, show
@@ -56,6 +57,18 @@ class ShopConfig:
     start: str = "2024-03-01"
     seed: int = 7
 
+    def __post_init__(self) -> None:
+        check_numbers(
+            self,
+            "data.shop",
+            items=at_least(50),
+            users=at_least(1),
+            events=at_least(1),
+            days=at_least(1),
+            list_size=at_least(1),
+            seed=at_least(0, MOST_SEED),
+        )
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -86,15 +99,7 @@ def examination(position: Array) -> Array:
     return looked
 
 
-def _check(config: ShopConfig) -> int:
-    for name, least in (("items", 50), ("users", 1), ("events", 1), ("days", 1), ("list_size", 1)):
-        if getattr(config, name) < least:
-            raise ConfigError(
-                f"data.shop.{name}",
-                expected=f"at least {least}",
-                found=str(getattr(config, name)),
-                do="Raise it.",
-            )
+def _first_moment(config: ShopConfig) -> int:
     try:
         given = datetime.fromisoformat(config.start)
         start = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
@@ -248,7 +253,7 @@ def generate(config: ShopConfig) -> Shop:
     ConfigError
         For sizes too small to make a shop, or a start that is no date.
     """
-    start = _check(config)
+    start = _first_moment(config)
     rng = np.random.default_rng(config.seed)
     catalogue = make_catalogue(rng, config.items, start, start + config.days * DAY)
     users = make_users(rng, config.users, config.days)

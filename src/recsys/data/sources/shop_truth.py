@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.artefact import read_archive
+
 Array = NDArray[Any]
 
 YEAR_US = 365.25 * 86_400_000_000
@@ -102,6 +104,6 @@ class TruePreference:
 
     @classmethod
     def load(cls, folder: Path) -> "TruePreference":
-        """Read what ``save`` wrote."""
-        with np.load(Path(folder) / "truth.npz", allow_pickle=False) as arrays:
-            return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+        """Read what ``save`` wrote; ``BundleError`` for a missing or damaged file."""
+        do = "Run recsys prepare again."
+        return cls(**read_archive(Path(folder) / "truth.npz", list(cls.__dataclass_fields__), do))
