@@ -132,6 +132,17 @@ def test_training_is_in_order_of_steps():
     assert sections.training(None) == ""
 
 
+def test_training_shows_what_was_learned_and_not_how_long_it_took():
+    frame = pl.DataFrame(
+        {"step": [0, 0], "name": ["holdout/click_ndcg_at_10", "seconds"], "value": [0.1, 33.0]}
+    )
+    html = sections.training(frame)
+    assert html.startswith("<div class='pair'>") and html.count("<svg") == 1
+    assert "holdout/click_ndcg@10" in html
+    assert "seconds" not in html
+    assert sections.training(frame.tail(1)) == ""
+
+
 def test_stages_and_the_glossary():
     frame = pl.DataFrame({"stage": ["prepare"], "seconds": [1.26], "peak_mib": [511.6], "reused": [True]})
     html = sections.stages(frame)
