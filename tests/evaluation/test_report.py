@@ -173,7 +173,8 @@ def test_every_part_is_there():
         "NDCG counts with the gains click 1, cart 3, purchase 10",
     ):
         assert expected in text, expected
-    assert html.count('<svg class="plot"') == 5  # differences, cold start, recall, training, importance
+    assert html.count('<svg class="plot"') == 3  # differences, cold start, training
+    assert html.count('<div class="bars"') == 2  # recall, importance
     assert "x, 1" not in text
 
 

@@ -47,11 +47,14 @@ svg text{font-size:13px;fill:var(--ink)}svg text.tick{fill:var(--soft);font-size
 .curve{fill:none;stroke-width:2.2}.whisker{stroke-width:1.6;opacity:.7}
 """
     + "".join(
-        f".curve.s{i},.whisker.s{i}{{stroke:var(--c{i})}}.dot.s{i},.fill.s{i}{{fill:var(--c{i})}}"
+        f".curve.s{i},.whisker.s{i}{{stroke:var(--c{i})}}.dot.s{i}{{fill:var(--c{i})}}"
         f".key.k{i}{{background:var(--c{i})}}"
         for i in range(6)
     )
     + """
+.bars{max-width:640px;margin:10px 0;font-size:.86rem}.bars div{margin:0 0 7px;line-height:1.35}
+.bars span{display:flex;align-items:center;gap:8px}.bars small{color:var(--soft)}
+.bars i{height:9px;min-width:1px;border-radius:2px;background:var(--c0);print-color-adjust:exact}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(330px,100%),1fr));gap:0 24px}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.88rem}
 .key{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px}
