@@ -16,7 +16,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from recsys.cli import config_groups
+from recsys.commands import config_groups
 from recsys.core.errors import ConfigError
 from recsys.pipelines.typed import convert, has_field
 
@@ -43,7 +43,7 @@ def compose(overrides: Sequence[str] = (), name: str = "config") -> DictConfig:
     try:
         with initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="recsys"):
             return hydra_compose(name, overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra of "=3"
         raise _explain(error, overrides) from error
 
 
@@ -197,5 +197,5 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
         key,
         expected=there,
         found="an unknown key",
-        do=f"Did you mean {near[0]}?" if near else "recsys run --help shows every key.",
+        do=f"Did you mean {near[0]}?" if near else "recsys run --cfg shows every key.",
     )

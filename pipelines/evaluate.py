@@ -124,7 +124,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     metrics.write_parquet(out / METRICS)
     differences.write_parquet(out / DIFFERENCES)
     write_report(out / REPORT, inputs, data, config, settings, metrics, differences, reads)
-    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=(REPORT, METRICS, DIFFERENCES))
+    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=(METRICS, DIFFERENCES))
 
 
 def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -> dict[str, ScoreFn]:

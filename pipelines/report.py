@@ -1,6 +1,5 @@
 """What the evaluation report is made of, gathered from the folders of the stages before it."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,7 +50,6 @@ def write_report(
         training=pl.read_parquet(inputs["train-encoder"] / TRAINING),
         importance=_importance(inputs, first, config, bool(data.meta["clock"])),
         ledger=data.ledger,
-        stages=_stages(inputs),
         notes=_notes(config),
         test_reads=reads,
         title=f"Evaluation of {config.name}",
@@ -107,15 +105,6 @@ def _importance(inputs: Mapping[str, Path], variant: str, config: "Config", cloc
         (name, words.get(name, name.replace("_", " ")), gain) for name, gain in reranker.importance.items()
     ]
     return pl.DataFrame(rows, {"column": pl.String, "words": pl.String, "gain": pl.Float64}, orient="row")
-
-
-def _stages(inputs: Mapping[str, Path]) -> pl.DataFrame:
-    rows = []
-    for name, folder in inputs.items():
-        record = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
-        rows.append((name, float(record["seconds"]), float(record["peak_gib"]) * 1024, False))
-    schema = {"stage": pl.String, "seconds": pl.Float64, "peak_mib": pl.Float64, "reused": pl.Boolean}
-    return pl.DataFrame(rows, schema, orient="row")
 
 
 def _notes(config: "Config") -> tuple[str, ...]:

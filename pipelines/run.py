@@ -1,34 +1,41 @@
 """The whole path, or one stage of it, as a command; and what a run folder shows at the end."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from recsys.pipelines import bundle, evaluate, keys, score
+import polars as pl
+
+from recsys.core.progress import working
+from recsys.evaluation.report import stage_table, with_stages
+from recsys.evaluation.summary import summary
+from recsys.pipelines import atomic, bundle, evaluate, keys, score
 from recsys.pipelines.path import walk
 from recsys.pipelines.runner import Done, Runner
 from recsys.pipelines.session import session
-from recsys.pipelines.settings import load, raw_files
+from recsys.pipelines.settings import RunConfig, load, raw_files
+from recsys.tracking.run import look
+
+SHOWN = {"report": evaluate.REPORT, "recommendations": score.RECOMMENDATIONS, "model": bundle.MODEL}
 
 
 def main(overrides: Sequence[str], only: str | None = None) -> int:
     """The command ``recsys run``, or with ``only`` that of a single stage."""
     config, node = load(overrides)
-    raw = raw_files(config.data)
-    data_hash = keys.digest({name: keys.hash_path(path) for name, path in raw.items()} or config.data.shop)
-    with session(node, only=only, data_hash=data_hash) as runner:
+    with working("read the input files"):
+        inputs = {name: (path, keys.hash_path(path)) for name, path in raw_files(config.data).items()}
+    data_hash = keys.digest({name: value for name, (_, value) in inputs.items()} or config.data.shop)
+    with session(node, only=only, data_hash=data_hash, inputs=inputs) as runner:
         runner.run.dataset(config.name, data_hash, config.data.dir or "demo shop", "training")
         done = walk(runner, config, only)
-        shown = publish(runner, done)
+        publish(runner, done)
         log_model(runner, done)
-    for name, place in shown.items():
-        print(f"{name}: {place}")
+    say(runner, config)
     return 0
 
 
-def publish(runner: Runner, done: dict[str, Done]) -> dict[str, Path]:
+def publish(runner: Runner, done: dict[str, Done]) -> None:
     """Put what people look for at the top of the run folder."""
     wanted = {
-        "evaluate": (evaluate.PREDICTIONS, evaluate.METRICS, evaluate.REPORT),
+        "evaluate": (evaluate.PREDICTIONS, evaluate.METRICS),
         "bundle": (bundle.MODEL,),
         "score": (score.RECOMMENDATIONS,),
     }
@@ -36,20 +43,45 @@ def publish(runner: Runner, done: dict[str, Done]) -> dict[str, Path]:
         if stage in done:
             for name in names:
                 runner.publish(done[stage].folder / name, name)
-    shown = {
-        "report": evaluate.REPORT,
-        "recommendations": score.RECOMMENDATIONS,
-        "model": bundle.MODEL,
-    }
-    return {name: runner.run_dir / file for name, file in shown.items() if (runner.run_dir / file).exists()}
+    if "evaluate" in done:  # the report is made before the last stages, so their cost enters here
+        place = runner.run_dir / evaluate.REPORT
+        text = (done["evaluate"].folder / evaluate.REPORT).read_text(encoding="utf-8")
+        atomic.write_text(place, with_stages(text, stage_table(runner.records())))
+        runner.run.artifact(place)
 
 
 def log_model(runner: Runner, done: dict[str, Done]) -> None:
     """The bundle as a model of the tracker's."""
     if "bundle" not in done:
         return
-    from recsys.serving.pyfunc import log_bundle
 
-    uri = runner.run.model(lambda: log_bundle(done["bundle"].folder / bundle.MODEL))
+    def log() -> str:
+        from recsys.serving.pyfunc import log_bundle  # imports mlflow, which may not be there
+
+        return log_bundle(done["bundle"].folder / bundle.MODEL)
+
+    with working("record the model"):
+        uri = runner.run.model(log)
     if uri:
         runner.note(model_uri=uri)
+
+
+def say(runner: Runner, config: RunConfig) -> None:
+    """What came of it, and in the last lines where everything is."""
+    done = runner.done
+    if "evaluate" in done:
+        metrics, differences = (
+            pl.read_parquet(done["evaluate"].folder / name)
+            for name in (evaluate.METRICS, evaluate.DIFFERENCES)
+        )
+        window = "test" if config.evaluation.read_test else "valid"
+        print("\n".join(summary(metrics, differences, config.evaluation, window)))
+    places = {name: runner.run_dir / file for name, file in SHOWN.items()}
+    there = {name: path for name, path in places.items() if path.exists()}
+    if all(one.skipped for one in done.values()):
+        print("nothing was left to do (force=true repeats what is there)")
+    for line in look(config.tracking):
+        print(line)
+    for name, path in there.items():
+        print(f"{name}: {path}")
+    print(f"done: {runner.run_dir}" + (f" holds {', '.join(there)}" if there else ""))

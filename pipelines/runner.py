@@ -15,14 +15,14 @@ from typing import Any
 import polars as pl
 
 import recsys
-from recsys.core.errors import DataError
-from recsys.pipelines import atomic, keys
+from recsys.core.progress import working
+from recsys.pipelines import atomic, keys, manifest
 from recsys.pipelines.lock import held
 from recsys.pipelines.measure import measured
+from recsys.pipelines.missing import refusal
 from recsys.tracking.run import NULL_RUN, Run
 
 FACTS = "stage.json"
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Runner:
     work_dir : Path
         Where stage outputs are kept: ``<work_dir>/<stage>/<first 16 of the key>``.
     run_dir : Path
-        This run's folder: ``stages/<label>`` links and ``manifest.json``.
+        This run's folder: ``stages/<label>`` links and ``manifest.json``. It is made when there is
+        something to show: with the first stage or, with ``only``, when that stage is done.
     only : str, optional
         The one stage that may work; stages before it must be there already.
     force : bool
@@ -98,6 +99,8 @@ class Runner:
         Receives one line a stage.
     run : Run
         The tracker's parent run; each stage becomes a child.
+    hashes : mapping
+        Of raw files whose content was hashed before; others are hashed when they are needed.
     """
 
     def __init__(
@@ -109,12 +112,14 @@ class Runner:
         force: bool = False,
         say: Callable[[str], None] = print,
         run: Run = NULL_RUN,
+        hashes: Mapping[Path, str] | None = None,
     ) -> None:
         self.work_dir, self.run_dir = work_dir.absolute(), run_dir.absolute()
         self.only, self.force, self.say, self.run = only, force, say, run
         self.done: dict[str, Done] = {}
         self.extra: dict[str, Any] = {}
-        self._hashes: dict[Path, str] = {}
+        self._hashes = dict(hashes or {})
+        self._earlier = manifest.read_stages(self.run_dir)
 
     def key(self, stage: Stage, inputs: Mapping[str, Done | Path], config: object) -> str:
         """The hash (hex sha256) of everything that the stage's output depends on."""
@@ -149,7 +154,8 @@ class Runner:
             complete = (folder / FACTS).is_file()
             skipped = complete and not (self.force and self.only in (None, stage.name))
             if not skipped:
-                self._refuse(stage, folder)
+                if self.only not in (None, stage.name):
+                    raise refusal(stage.name, str(self.only), causes, folder.parent, FACTS)
                 self._work(stage, inputs, config, causes, key, folder)
             record = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         done = Done(label, key, folder, record, skipped)
@@ -164,9 +170,10 @@ class Runner:
         return place
 
     def note(self, **values: Any) -> None:
-        """Add entries to the manifest."""
-        self.extra.update(keys.plain(values))  # type: ignore[arg-type]
-        self._write_manifest()
+        """Add entries to the manifest, which is written when a stage is done."""
+        self.extra.update(keys.plain(values))  # type: ignore[call-overload]
+        if self._gathered:
+            manifest.write(self.run_dir, self.extra, self.records())
 
     def _causes(self, stage: Stage, inputs: Mapping[str, Done | Path], config: object) -> dict[str, Any]:
         return {
@@ -188,15 +195,6 @@ class Runner:
     def _lock(self, folder: Path) -> Path:
         return self.work_dir / ".locks" / f"{folder.parent.name}-{folder.name}"
 
-    def _refuse(self, stage: Stage, folder: Path) -> None:
-        if self.only is not None and self.only != stage.name:
-            raise DataError(
-                f"the stage {stage.name}",
-                expected="its output for these inputs, settings and code",
-                found=f"no {folder}",
-                do=f"Run it first: recsys {stage.name}, with the same overrides (or recsys run).",
-            )
-
     def _work(
         self,
         stage: Stage,
@@ -215,7 +213,7 @@ class Runner:
         }
         started = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         try:
-            with measured() as cost:
+            with working(stage.name), measured() as cost:
                 facts = stage.work(paths, config, partial) or Facts()
             record = {
                 **causes,
@@ -252,8 +250,10 @@ class Runner:
 
     def _gather(self, done: Done) -> None:
         self.done[done.label] = done
-        atomic.link(self.run_dir / "stages" / done.label, done.folder)
-        self._write_manifest()
+        if self._gathered:
+            for label, one in self.done.items():
+                atomic.link(self.run_dir / "stages" / label, one.folder)
+            manifest.write(self.run_dir, self.extra, self.records())
         record = done.record
         with self.run.child(done.label) as child:
             child.tags({"stage_key": done.key, "skipped": str(done.skipped).lower()})
@@ -267,14 +267,18 @@ class Runner:
             for name in record["artifacts"]:
                 child.artifact(done.folder / name)
 
-    def _write_manifest(self) -> None:
-        stages = {
+    @property
+    def _gathered(self) -> bool:
+        """Whether there is something to show in the run folder: no folder for a refused command."""
+        return bool(self.done) and (self.only is None or self.only in self.done)
+
+    def records(self) -> manifest.Records:
+        """What each stage of the run folder says of itself, by label."""
+        now = {
             label: {**done.record, "folder": str(done.folder), "skipped": done.skipped}
             for label, done in self.done.items()
         }
-        saw = {thing: window for done in self.done.values() for thing, window in done.record["saw"].items()}
-        manifest = {**self.extra, "version": recsys.__version__, "saw": saw, "stages": stages}
-        atomic.write_json(self.run_dir / MANIFEST, manifest)
+        return manifest.merged(self._earlier, now)
 
 
 def _count(folder: Path) -> dict[str, int]:
@@ -289,5 +293,5 @@ def _line(done: Done) -> str:
     if done.skipped:
         return f"{done.label}: unchanged, skipped"
     record = done.record
-    rows = max(record["rows"].values(), default=0)
-    return f"{done.label:<16}{record['seconds']:>9.1f} s{rows:>13,} rows{record['peak_gib']:>9.2f} GiB"
+    rows = f"{max(record['rows'].values()):,} rows" if record["rows"] else ""
+    return f"{done.label:<16}{record['seconds']:>9.1f} s{rows:>18}{record['peak_gib']:>9.2f} GiB"

@@ -1,17 +1,20 @@
-"""Opens a run: its folders, its tracker, its facts; and says at the end where everything is."""
+"""Opens a run: its folders, its tracker, its facts."""
 
 import datetime as dt
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.core.errors import ConfigError
 from recsys.pipelines import keys
 from recsys.pipelines.door import to_dataclass
+from recsys.pipelines.manifest import MANIFEST
 from recsys.pipelines.runner import Runner
 from recsys.tracking.run import TrackingConfig, open_run
 
@@ -35,19 +38,44 @@ class PathsConfig:
     run_dir: str | None = None
 
 
-def run_folder(paths: PathsConfig, name: str, now: dt.datetime) -> Path:
-    """The folder of this run; an existing one is never taken by default."""
+def run_folder(
+    paths: PathsConfig, name: str, now: dt.datetime, same: Mapping[str, str] | None = None
+) -> Path:
+    """The folder of this run.
+
+    Parameters
+    ----------
+    paths : PathsConfig
+        Its ``run_dir``, where it is given, decides.
+    name : str
+        What the run is called.
+    now : datetime
+        Names a new folder.
+    same : mapping, optional
+        Entries of a manifest that make a run this run: the newest folder that has them goes on.
+        Any other existing folder is left alone.
+    """
     if not name or name.startswith(".") or "/" in name:
         raise ConfigError("name", expected="a word without slashes", found=repr(name), do="Rename the run.")
     if paths.run_dir is not None:
         return Path(paths.run_dir)
     base = Path(paths.root) / "runs" / name
+    for path in sorted(base.glob(f"*/{MANIFEST}"), reverse=True) if same else ():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if all(found.get(key) == value for key, value in (same or {}).items()):
+            return path.parent
     stamp = now.strftime("%Y-%m-%d_%H-%M-%S")
     folder, count = base / stamp, 1
     while folder.exists():
         count += 1
         folder = base / f"{stamp}_{count}"
     return folder
+
+
+def asked(config: DictConfig) -> dict[str, Any]:
+    """The settings that decide what comes out; where it goes and who records it do not."""
+    whole: Any = OmegaConf.to_container(config, resolve=True)
+    return {key: value for key, value in whole.items() if key not in ("paths", "tracking", "force")}
 
 
 def git_commit() -> str:
@@ -68,7 +96,13 @@ def git_commit() -> str:
 
 
 @contextmanager
-def session(config: DictConfig, *, only: str | None = None, data_hash: str = "") -> Iterator[Runner]:
+def session(
+    config: DictConfig,
+    *,
+    only: str | None = None,
+    data_hash: str = "",
+    inputs: Mapping[str, tuple[Path, str]] | None = None,
+) -> Iterator[Runner]:
     """A runner for the stages of one command, under one tracker run.
 
     Parameters
@@ -78,16 +112,28 @@ def session(config: DictConfig, *, only: str | None = None, data_hash: str = "")
     only : str, optional
         The one stage that the command is for (see Runner).
     data_hash : str
-        Hash of the inputs, for the tracker, where it is known beforehand.
+        Hash of all inputs together.
+    inputs : mapping, optional
+        Each input by its name: its file or folder, and the hash of its content.
     """
     paths = to_dataclass(config.paths, PathsConfig, "paths")
     tracking = to_dataclass(config.tracking, TrackingConfig, "tracking")
-    folder = run_folder(paths, str(config.name), dt.datetime.now())
-    whole = OmegaConf.to_container(config, resolve=True)
-    facts = {"config_hash": keys.digest(whole), "git_commit": git_commit(), "data_hash": data_hash}
+    inputs = inputs or {}
+    facts = {
+        "config_hash": keys.digest(asked(config)),
+        "code_hash": keys.code_version(("recsys", "recsys.pipelines")),
+        "data_hash": data_hash,
+    }
+    folder = run_folder(paths, str(config.name), dt.datetime.now(), facts)
+    facts["git_commit"] = git_commit()
     tags = {name: value for name, value in facts.items() if value} | {"run_dir": str(folder.absolute())}
     with open_run(tracking, folder.name, tags) as run:
-        runner = Runner(Path(paths.work), folder, only=only, force=bool(config.force), run=run)
-        runner.note(name=str(config.name), config=whole, **facts)
+        hashes = dict(inputs.values())
+        runner = Runner(Path(paths.work), folder, only=only, force=bool(config.force), run=run, hashes=hashes)
+        runner.note(
+            name=str(config.name),
+            config=OmegaConf.to_container(config, resolve=True),
+            inputs={name: {"path": str(path), "hash": value} for name, (path, value) in inputs.items()},
+            **facts,
+        )
         yield runner
-    print(f"done: {folder}")

@@ -132,9 +132,11 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     fold = data.requests[c.FOLD].to_numpy()
     metrics: list[tuple[str, float, int]] = []
-    saw = {}
+    saw: dict[str, str] = {}
+    read: dict[str, int] = {}
     for name, variant in config.variants.items():
         rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
+        read |= {rows_name(name, kind): table.frame.n_rows for kind, table in rows.items()}
         for model in RERANKERS:
             lists = lists_of(model, rows, variant.learn)
             for seed in config.seeds:
@@ -144,7 +146,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
                 metrics.append((f"{name}/{model}/trees", float(reranker.best_iteration), seed))
         saw[f"reranker {name}"] = "+".join(variant.train)
         saw[f"tree count {name}"] = "valid" if variant.stop == "valid" else "+".join(variant.train)
-    return Facts(saw=saw, metrics=tuple(metrics))
+    return Facts(rows=read, saw=saw, metrics=tuple(metrics))
 
 
 STAGE = Stage(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from recsys.core.progress import working
 from recsys.data.prepare import prepare
 from recsys.pipelines.prepare import read_tables
 from recsys.pipelines.settings import load
@@ -10,7 +11,8 @@ from recsys.pipelines.settings import load
 def main(overrides: Sequence[str]) -> int:
     """Read, check, clean and cut in memory."""
     config, _ = load(overrides)
-    prepared = prepare(read_tables(config.data), config.prepare())
+    with working("check the tables"):
+        prepared = prepare(read_tables(config.data), config.prepare())
     for name, count in prepared.meta["counts"].items():
         print(f"{name.removeprefix('n_'):<12}{count:>12,}")
     for row in prepared.ledger.iter_rows(named=True):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from recsys.cli import config_groups, main
+from recsys.cli import main
+from recsys.commands import config_groups
 from recsys.core.columns import VARIANTS
 from recsys.core.errors import ConfigError
 from recsys.pipelines.door import compose

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.cli import COMMANDS
+from recsys.commands import COMMANDS
 from recsys.core.errors import DataError
 from recsys.pipelines import figures
 from recsys.pipelines.settings import load

@@ -6,31 +6,14 @@ message, the traceback with --debug); 130 interrupted.
 
 import difflib
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 import recsys
+from recsys.commands import COMMANDS, help_of, overview
 from recsys.core.errors import ConfigError, MissingExtraError, RecsysError
 
-COMMANDS = {
-    "run": "do everything: from events and a catalogue to a report, recommendations and a model",
-    "prepare": "read, check, clean and code the tables; cut the windows, requests and truth",
-    "train-encoder": "fine-tune the text encoder on clicks and purchases, and export it",
-    "embed": "item vectors of the exported encoder",
-    "candidates": "what each source offers at each request, merged into a pool",
-    "select": "the rows of each window, out of the pool",
-    "features": "behaviour features of the rows, as of their requests",
-    "train-ranker": "the LightGBM reranker on features and interest scores",
-    "evaluate": "predictions, metrics with intervals, and the report",
-    "bundle": "the model folder that Ranker.load opens, its state as of the end of the log",
-    "score": "recommendations for all users",
-    "validate": "check the input tables and stop",
-    "warm": "compile the kernels now, so that the first call need not",
-}
 # Distributions whose absence is an extra that was not asked for.
 _EXTRAS = {
     "hydra": ("hydra-core", "train"),
@@ -86,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+    if words[:1] == ["help"]:  # recsys help run
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
         return 0
     if words[0] == "--version":
         print(f"recsys {recsys.__version__}")
@@ -102,13 +87,14 @@ def _dispatch(words: list[str]) -> int:
             do=f"Did you mean recsys {near[0]}?" if near else "recsys --help says what each does.",
         )
     if any(word in ("-h", "--help") for word in overrides):
-        rest = [word for word in overrides if word not in ("-h", "--help")]
-        print(_command_help(command, rest))
+        print(help_of(command))
         return 0
+    if "--cfg" in overrides:
+        return _call("cfg", [word for word in overrides if word != "--cfg"])
     if flags := [word for word in overrides if word.startswith("-")]:
         raise ConfigError(
             f"the option {flags[0]!r}",
-            expected="overrides such as data=files or trainer.max_epochs=2, --help, or --debug",
+            expected="overrides such as data=files or trainer.max_epochs=2, --help, --cfg, or --debug",
             found="no such option",
             do="Settings are written key=value, without dashes.",
         )
@@ -117,71 +103,12 @@ def _dispatch(words: list[str]) -> int:
 
 def _call(command: str, overrides: list[str]) -> int:
     """Import what does the work by name, so that nothing here depends on pipelines."""
-    alone = command in ("run", "validate", "warm")
+    stage = command in COMMANDS and COMMANDS[command].stage
     try:
-        module = importlib.import_module(f"recsys.pipelines.{command if alone else 'run'}")
-        return int(module.main(overrides, **({} if alone else {"only": command})) or 0)
+        module = importlib.import_module(f"recsys.pipelines.{'run' if stage else command}")
+        return int(module.main(overrides, **({"only": command} if stage else {})) or 0)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in _EXTRAS:
             raise MissingExtraError(*_EXTRAS[missing]) from error
         raise
-
-
-def config_groups(folder: Traversable | None = None, name: str = "") -> dict[str, tuple[str, ...]]:
-    """The config groups and their options, read from the packaged files (no Hydra needed)."""
-    folder = folder or files("recsys.conf")
-    entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
-    options = tuple(entry.name[:-5] for entry in entries if entry.name.endswith(".yaml"))
-    found = {name: options} if name and options else {}
-    for entry in entries:
-        if entry.is_dir() and not entry.name.startswith(("_", ".")):
-            found |= config_groups(entry, f"{name}/{entry.name}" if name else entry.name)
-    return found
-
-
-def _overview() -> str:
-    width = max(map(len, COMMANDS))
-    lines = [
-        "A text-aware recommender: events and a catalogue in, a model, a report and recommendations out.",
-        "",
-        "usage: recsys COMMAND [key=value ...] [--debug]",
-        "       recsys COMMAND --help | recsys --version",
-        "",
-        "commands",
-        *(f"  {command:<{width}}  {words}" for command, words in COMMANDS.items()),
-        "",
-        *_group_lines(),
-        "",
-        "examples",
-        "  recsys run",
-        "  recsys run data=files data.dir=my_shop encoder=top trainer.max_epochs=2",
-        "  recsys score paths.run_dir=mlruns/runs/shop/first",
-    ]
-    return "\n".join(lines)
-
-
-def _group_lines() -> list[str]:
-    groups = config_groups()
-    width = max(map(len, groups), default=0)
-    lines = ["config groups (group=option)"]
-    return lines + [f"  {group:<{width}}  {', '.join(options)}" for group, options in groups.items()]
-
-
-def _command_help(command: str, overrides: list[str]) -> str:
-    lines = [
-        f"recsys {command}: {COMMANDS[command]}",
-        "",
-        f"usage: recsys {command} [key=value ...] [--debug]",
-        "",
-        *_group_lines(),
-        "",
-    ]
-    try:
-        door = importlib.import_module("recsys.pipelines.door")
-    except ModuleNotFoundError as error:
-        lines.append(f"(the settings are not shown: {error.name} is not installed)")
-    else:
-        chosen = f", with {' '.join(overrides)}" if overrides else ""
-        lines += [f"settings{chosen} (any of them as key.key=value)", door.to_yaml(door.compose(overrides))]
-    return "\n".join(lines)

@@ -2,12 +2,14 @@
 
 import builtins
 import sys
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from recsys.core import progress
-from recsys.core.progress import track
+from recsys.core.progress import track, working
 
 
 def test_quiet_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,22 +31,76 @@ def test_a_quick_task_draws_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_long_task_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in front of somebody without patience."""
     _terminal(monkeypatch)
-    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
-    assert list(track((i for i in range(3)), "counting sheep", total=3)) == [0, 1, 2]
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+
+
+def _slowly(n: int) -> Iterator[int]:
+    for i in range(n):
+        time.sleep(0.15)
+        yield i
+
+
+def test_a_long_task_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _hasty(monkeypatch)
+    assert list(track(_slowly(3), "counting sheep", total=3)) == [0, 1, 2]
     out, err = capsys.readouterr()
     assert out == ""
     assert "counting sheep" in err
 
 
-def test_an_abandoned_bar_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_block_is_shown_and_a_bar_inside_it_is_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _hasty(monkeypatch)
+    with working("making soup"):
+        assert list(track(_slowly(2), "cutting", total=2)) == [0, 1]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "making soup" in err and "cutting" in err and "0:00:0" in err
+    assert not progress._open
+
+
+def test_what_is_printed_meanwhile_goes_where_it_should(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _hasty(monkeypatch)
+    with working("making soup"):
+        time.sleep(0.1)
+        print("a result")
+    assert capsys.readouterr().out == "a result\n"
+
+
+def test_a_quick_block_draws_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     _terminal(monkeypatch)
-    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
-    for item in track(range(10), "searching"):
-        if item == 2:
+    with working("blinking"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_block_is_quiet_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    with working("making soup"):
+        time.sleep(0.1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_abandoned_or_broken_task_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    _hasty(monkeypatch)
+    for item in track(_slowly(10), "searching"):
+        if item == 1:
             break
-    assert list(track(range(2), "again")) == [0, 1]  # rich refuses a second live display if one is open
+    with pytest.raises(KeyboardInterrupt), working("boiling"):
+        time.sleep(0.1)
+        raise KeyboardInterrupt
+    assert not progress._open
+    assert list(track(range(2), "again")) == [0, 1]
 
 
 def test_without_rich_items_still_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +114,5 @@ def test_without_rich_items_still_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", no_rich)
     assert list(track([5], "counting")) == [5]
+    with working("counting"):
+        pass

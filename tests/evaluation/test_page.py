@@ -1,9 +1,22 @@
 """The frame of a report: cells, tables, sections."""
 
+import re
+
 import polars as pl
 import pytest
 
-from recsys.evaluation.page import Cell, bullets, cell, facts, frame_table, page, paragraph, section, table
+from recsys.evaluation.page import (
+    STYLE,
+    Cell,
+    bullets,
+    cell,
+    facts,
+    frame_table,
+    page,
+    paragraph,
+    section,
+    table,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +74,9 @@ def test_the_page_is_one_document_for_any_screen():
     assert "width=device-width" in html
     assert "prefers-color-scheme:dark" in html
     assert "@media print" in html
+
+
+def test_a_wide_table_scrolls_by_itself_and_keeps_its_first_column_in_sight():
+    assert table(["a"], [["x"]]).startswith('<div class="wide" tabindex="0"><table>')
+    assert re.search(r"\.wide\{overflow-x:auto", STYLE)
+    assert re.search(r"td:first-child\{[^}]*position:sticky;left:0;background", STYLE)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from recsys.evaluation.config import EvaluationConfig
-from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render
+from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render, stage_table, with_stages
 from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA
 
 CONFIG = EvaluationConfig(metrics=("ndcg", "hit_rate", "mrr"), ks=(5, 10))
@@ -173,7 +173,8 @@ def test_every_part_is_there():
         "NDCG counts with the gains click 1, cart 3, purchase 10",
     ):
         assert expected in text, expected
-    assert html.count('<svg class="plot"') == 5  # differences, cold start, recall, training, importance
+    assert html.count('<svg class="plot"') == 3  # differences, cold start, training
+    assert html.count('<div class="bars"') == 2  # recall, importance
     assert "x, 1" not in text
 
 
@@ -248,3 +249,27 @@ def test_nan_is_shown_as_not_available():
     html = render(everything(metrics=broken))
     assert "n/a" in html
     assert "nan" not in " ".join(text_of(html))
+
+
+RECORDS = {
+    "prepare": {"seconds": 1.26, "peak_gib": 0.5, "skipped": True},
+    "score": {"seconds": 2.0, "peak_gib": 1.0, "skipped": False},
+}
+
+
+@pytest.mark.parametrize("stages", [None, stage_table({"evaluate": RECORDS["score"]})])
+def test_time_and_memory_can_be_filled_in_later(stages):
+    html = render(everything(stages=stages))
+    later = with_stages(html, stage_table(RECORDS))
+    assert "<tr><td>prepare</td><td>1.3</td><td>512</td><td>yes</td></tr>" in later
+    assert "<tr><td>score</td><td>2</td><td>1,024</td><td>no</td></tr>" in later
+    assert "<td>evaluate</td>" not in later
+    assert later.count("Time and memory") == 1
+    assert ("Time and memory" in html) == (stages is not None)
+    assert later.index("What was cleaned away") < later.index("Time and memory") < later.index("keep in mind")
+    assert with_stages(later, stage_table(RECORDS)) == later
+    Balance().feed(later)
+
+
+def test_a_page_that_has_no_place_for_it_stays_as_it_is():
+    assert with_stages("<p>x</p>", stage_table(RECORDS)) == "<p>x</p>"

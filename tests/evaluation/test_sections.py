@@ -111,7 +111,7 @@ def test_recall_is_apart_for_each_window():
     )
     html = sections.recall(frame)
     assert "<h3>valid</h3>" in html
-    assert html.count("<svg") == 2
+    assert html.count('<div class="bars"') == 2
     assert sections.recall(frame.head(1)).count("<h3>") == 0
     assert sections.recall(None) == ""
 
@@ -121,7 +121,7 @@ def test_importance_shows_shares_of_all_columns():
     html = sections.importance(frame, top=2)
     assert "the first 2 of 3 columns" in html
     assert "60.0%" in html
-    assert ">b</text>" in html  # a column without words goes by its name
+    assert "<div>b<span>" in html  # a column without words goes by its name
     assert "10.0%" not in html
 
 
@@ -130,6 +130,17 @@ def test_training_is_in_order_of_steps():
     points = re.search(r'points="([^"]+)"', sections.training(frame))[1].split()
     assert float(points[0].split(",")[1]) < float(points[1].split(",")[1])  # high on the page first
     assert sections.training(None) == ""
+
+
+def test_training_shows_what_was_learned_and_not_how_long_it_took():
+    frame = pl.DataFrame(
+        {"step": [0, 0], "name": ["holdout/click_ndcg_at_10", "seconds"], "value": [0.1, 33.0]}
+    )
+    html = sections.training(frame)
+    assert html.startswith("<div class='pair'>") and html.count("<svg") == 1
+    assert "holdout/click_ndcg@10" in html
+    assert "seconds" not in html
+    assert sections.training(frame.tail(1)) == ""
 
 
 def test_stages_and_the_glossary():

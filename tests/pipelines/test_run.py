@@ -38,12 +38,12 @@ def test_every_stage_works_once_and_the_last_lines_say_where_things_are(toy):
     assert worked(toy.said) == NAMES
     assert skipped(toy.said) == []
     assert toy.said[-4:] == (
-        f"done: {toy.run_dir}",
         f"report: {toy.run_dir}/report.html",
         f"recommendations: {toy.run_dir}/recommendations",
         f"model: {toy.run_dir}/model",
+        f"done: {toy.run_dir} holds report, recommendations, model",
     )
-    for line in toy.said[-3:]:
+    for line in toy.said[-4:-1]:
         assert Path(line.partition(": ")[2]).exists()
 
 
@@ -184,7 +184,7 @@ def test_the_model_is_the_stage_s_and_loads(toy, data):
 def test_the_manifest(toy):
     manifest = toy.manifest
     assert manifest["name"] == "shop"
-    assert {"config_hash", "data_hash", "config", "version"} <= set(manifest)
+    assert {"config_hash", "data_hash", "code_hash", "inputs", "config", "version"} <= set(manifest)
     assert manifest["config"]["select"]["n"] == 25
     assert manifest["saw"] == {
         "encoder": "fit",
@@ -208,12 +208,15 @@ def test_the_manifest(toy):
     assert stages["evaluate"]["rows"]["predictions"] == len(toy.table("evaluate", "predictions"))
     assert stages["score"]["rows"] == {"users": 60, "recommendations": 300}
     assert stages["train-encoder"]["rows"]["pairs"] > 0
+    assert all(record["rows"] for record in stages.values())
 
 
 def test_a_second_run_skips_everything_and_has_everything(toy):
     lines = toy.again(toy.root / "second")
     assert skipped(lines) == NAMES
     assert worked(lines) == []
+    assert "nothing was left to do (force=true repeats what is there)" in lines
+    assert "nothing was left to do (force=true repeats what is there)" not in toy.said
     second = toy.root / "second"
     assert {path.name for path in second.iterdir()} == {path.name for path in toy.run_dir.iterdir()}
     assert (second / "metrics.parquet").read_bytes() == (toy.run_dir / "metrics.parquet").read_bytes()
@@ -260,21 +263,27 @@ def test_one_stage_alone_uses_what_is_there(toy, capsys):
     needed = ["prepare", "train-encoder", "embed", "candidates", "select", "features", "train-ranker"]
     assert skipped(lines) == needed
     assert lines[-1] == f"done: {toy.root}/one"
+    assert sorted(path.name for path in (toy.root / "one" / "stages").iterdir()) == sorted(needed)
 
 
 def test_one_stage_alone_refuses_where_what_it_needs_is_missing(toy, tmp_path, capsys):
     arguments = ["features", *toy.overrides, f"paths.root={tmp_path}", f"paths.run_dir={tmp_path}/run"]
     assert main(arguments) == 2
     said = capsys.readouterr()
-    assert said.err.startswith("recsys: the stage prepare: expected its output for these inputs")
-    assert "Run it first: recsys prepare, with the same overrides (or recsys run)." in said.err
+    assert said.err == (
+        "recsys: features: expected the output of the stage before it, prepare, for these data and settings; "
+        f"found none in {tmp_path}/work/prepare. Run it first: recsys prepare, with the same overrides (or "
+        "recsys run).\n"
+    )
+    assert not (tmp_path / "run").exists()
     assert said.err.count("\n") == 1
     assert not list((tmp_path / "work").glob("*/*/stage.json"))
     # The first of them that lacks: another selection leaves what comes before it standing.
     assert main(["features", *toy.overrides, f"paths.run_dir={tmp_path}/run", "select.n=7"]) == 2
     said = capsys.readouterr()
-    assert said.err.startswith("recsys: the stage select: ")
-    assert "recsys select" in said.err
+    assert said.err.startswith("recsys: features: expected the output of the stage before it, select, ")
+    assert "had select.n=25, now 7. Run it first: recsys select" in said.err
+    assert not (tmp_path / "run").exists()
 
 
 KILLED = """

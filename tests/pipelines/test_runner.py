@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from recsys.core.errors import DataError
+from recsys.pipelines import keys
 from recsys.pipelines.runner import Facts, Runner, Stage
 from recsys.tracking.run import NullRun
 
@@ -126,12 +127,61 @@ def test_force_repeats_even_what_is_there(start, events):
 
 def test_only_one_stage_may_work(start, events, lines):
     with pytest.raises(
-        DataError, match=r"the stage double: expected its output .*Run it first: recsys double"
+        DataError, match=r"total: expected the output of the stage before it, double,.*first: recsys double"
     ):
         whole(start(only="total"), events)
     start(only="double")(DOUBLE, {"events": events}, Doubling())
     doubled, summed = whole(start(only="total", force=True), events)
     assert doubled.skipped and not summed.skipped
+
+
+def test_a_refused_command_leaves_no_run_folder(start, events, tmp_path):
+    start(only="double")(DOUBLE, {"events": events}, Doubling())
+    assert (tmp_path / "runs" / "first").is_dir()
+    refused = start("second", only="last")
+    refused.note(name="second")
+    doubled = refused(DOUBLE, {"events": events}, Doubling())
+    with pytest.raises(DataError, match="the stage before it, total"):
+        refused(TOTAL, {"double": doubled}, None)
+    assert not (tmp_path / "runs" / "second").exists()
+    one = start("third", only="total")
+    one.note(name="third")
+    whole(one, events)
+    folder = tmp_path / "runs" / "third"
+    assert names(folder / "stages") == ["double", "total"]
+    assert json.loads((folder / "manifest.json").read_text())["name"] == "third"
+
+
+def test_a_further_command_in_a_run_folder_keeps_what_the_others_left(start, events, tmp_path):
+    whole(start(), events)
+    one = start(only="double")
+    one(DOUBLE, {"events": events}, Doubling())
+    manifest = json.loads((tmp_path / "runs" / "first" / "manifest.json").read_text())
+    assert set(manifest["stages"]) == {"double", "total"} == set(one.records())
+    assert not any(record["skipped"] for record in manifest["stages"].values())
+    assert manifest["saw"] == {"doubler": "fit"}
+
+
+def test_a_skipped_stage_keeps_its_cost_rows_and_windows_in_the_manifest(start, events, tmp_path):
+    first, _ = whole(start(), events)
+    whole(start("second"), events)
+    manifest = json.loads((tmp_path / "runs" / "second" / "manifest.json").read_text())
+    record = manifest["stages"]["double"]
+    assert record["skipped"]
+    for name in ("seconds", "peak_gib", "rows", "saw", "inputs", "code", "config", "started"):
+        assert record[name] == first.record[name]
+    assert manifest["saw"] == {"doubler": "fit"}
+
+
+def test_raw_files_that_were_hashed_before_are_not_read_again(start, events, monkeypatch):
+    runner = start(hashes={events: keys.hash_path(events)})
+    monkeypatch.setattr(keys, "hash_path", lambda path: pytest.fail("read again"))
+    assert not runner(DOUBLE, {"events": events}, Doubling()).skipped
+
+
+def test_a_stage_without_rows_says_none(start, lines):
+    start()(Stage("quiet", lambda inputs, config, out: None, ()), {}, None)
+    assert "rows" not in lines[0] and lines[0].endswith("GiB")
 
 
 def test_a_stage_that_fails_leaves_nothing(start, events, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from recsys.core.errors import ConfigError
 from recsys.tracking import run as tracking
-from recsys.tracking.run import NULL_RUN, TrackingConfig, clean, flatten, open_run, store_uri
+from recsys.tracking.run import NULL_RUN, TrackingConfig, clean, flatten, look, open_run, store_uri
 
 
 def test_names_that_mlflow_takes():
@@ -58,6 +58,26 @@ def test_without_the_library_it_says_so_and_goes_on(tmp_path, monkeypatch, capsy
         assert run is NULL_RUN
     assert capsys.readouterr().err.count("mlflow is not installed") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_how_to_look_at_it_names_the_store_that_was_written(tmp_path, monkeypatch):
+    config = TrackingConfig(root=str(tmp_path))
+    if importlib.util.find_spec("mlflow") is not None:
+        uri = f"sqlite:///{tmp_path}/mlflow.db"
+        assert look(config) == [f"tracking: mlflow ui --backend-store-uri {uri}"]
+    assert look(TrackingConfig(kind="none", root=str(tmp_path))) == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert look(config) == []
+
+
+def test_runs_are_found_at_the_address_that_is_printed(recorded):
+    import mlflow
+
+    _, config, _ = recorded
+    (line,) = look(config)
+    found = mlflow.MlflowClient(tracking_uri=line.split()[-1])
+    experiment = found.get_experiment_by_name("shop")
+    assert "first" in {run.info.run_name for run in found.search_runs([experiment.experiment_id])}
 
 
 @pytest.fixture(scope="module")

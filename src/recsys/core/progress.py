@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 PATIENCE_S = 2.0
+_open: list[Progress] = []  # the one display of the process; bars inside a bar are further lines of it
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
@@ -26,26 +31,70 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if not sys.stderr.isatty():
-        yield from items
+    with _display() as display:
+        if display is None:
+            yield from items
+            return
+        task = display.add_task(label, total=total)
+        try:
+            for done, item in enumerate(items):
+                display.update(task, completed=done)
+                yield item
+        finally:
+            display.remove_task(task)
+
+
+@contextmanager
+def working(label: str) -> Iterator[None]:
+    """Show after two seconds that the block is being worked on, and for how long; as `track` does."""
+    with _display() as display:
+        if display is None:
+            yield
+            return
+        task = display.add_task(label, total=None)
+        try:
+            yield
+        finally:
+            display.remove_task(task)
+
+
+@contextmanager
+def _display() -> Iterator[Progress | None]:
+    """The display that is open, or a new one that appears when patience ends; None where there is none."""
+    if _open:
+        yield _open[0]
         return
+    if (made := _made()) is None:
+        yield None
+        return
+    timer = threading.Timer(PATIENCE_S, made.start)
+    timer.daemon = True
+    _open.append(made)
+    timer.start()
+    try:
+        yield made
+    finally:
+        _open.remove(made)
+        timer.cancel()
+        timer.join()  # it may be starting just now
+        if made.live.is_started:
+            made.stop()
+
+
+def _made() -> Progress | None:
+    if not sys.stderr.isatty():
+        return None
     try:
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     except ImportError:
-        yield from items
-        return
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(label, total=total)
-    began, shown = time.monotonic(), False
-    try:
-        for done, item in enumerate(items):
-            if not shown and time.monotonic() - began >= PATIENCE_S:
-                bar.start()
-                shown = True
-            if shown:
-                bar.update(task, completed=done)
-            yield item
-    finally:
-        if shown:
-            bar.stop()
+        return None
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what is piped elsewhere must not land on the screen
+    )

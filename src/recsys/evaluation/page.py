@@ -7,15 +7,15 @@ import polars as pl
 
 STYLE = (
     """
-:root{--bg:#fff;--ink:#1c2330;--soft:#5d6675;--line:#e1e5eb;--card:#f6f7f9;--good:#137a4b;--bad:#b3372f;--flat:#8a6d1a;--c0:#2a6fbb;--c1:#d9822b;--c2:#3a9a6b;--c3:#9a5fb5;--c4:#c2476a;--c5:#7a8494}
+:root{--bg:#fff;--ink:#1c2330;--soft:#5d6675;--line:#e1e5eb;--card:#f6f7f9;--good:#137a4b;--bad:#b3372f;--flat:#8a6d1a;--c0:#2a6fbb;--c1:#d9822b;--c2:#3a9a6b;--c3:#9a5fb5;--c4:#c2476a;--c5:#7a8494;--shade:#c3cad4}
 @media (prefers-color-scheme:dark){:root{
 --bg:#14181f;--ink:#e6e9ee;--soft:#9aa4b2;--line:#2c333d;--card:#1c222b;
 --good:#4fc78d;--bad:#f0837a;--flat:#e0bd5a;--c0:#6aa8ec;--c1:#f0a55c;--c2:#6ccb9c;--c3:#c596de;--c4:#ef86a5;
---c5:#a3adbb}}
+--c5:#a3adbb;--shade:#454f5d}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
 "DejaVu Sans",sans-serif}
-main{max-width:860px;margin:0 auto;padding:28px 18px 60px}
+main{max-width:920px;margin:0 auto;padding:28px 18px 60px}
 h1{font-size:1.15rem;margin:0 0 4px;color:var(--soft);font-weight:600}
 h2{font-size:1.25rem;margin:42px 0 6px}
 h3{font-size:1.02rem;margin:24px 0 6px}
@@ -27,12 +27,14 @@ border-radius:10px;background:var(--card);border-left:6px solid var(--flat)}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:16px 0;padding:0}
 .facts div{background:var(--card);border-radius:8px;padding:10px 12px}
 .facts dt{color:var(--soft);font-size:.82rem}.facts dd{margin:0;font-weight:600;overflow-wrap:anywhere}
-.wide{overflow-x:auto;margin:10px 0}
-table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto;margin:10px 0;background:
+linear-gradient(to left,var(--bg) 40%,transparent) right/44px 100% no-repeat local,
+linear-gradient(to left,var(--shade),transparent) right/18px 100% no-repeat scroll}
+table{border-collapse:separate;border-spacing:0;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);
 vertical-align:top;white-space:nowrap}
 th{color:var(--soft);font-weight:600;border-bottom-width:2px;white-space:normal}
-th:first-child,td:first-child{text-align:left;padding-left:0}
+th:first-child,td:first-child{text-align:left;padding-left:0;position:sticky;left:0;background:var(--bg)}
 td.words,th.words{text-align:left;white-space:normal;min-width:9em}
 tr.ours td{font-weight:600;background:var(--card)}
 td small{display:block;color:var(--soft);font-size:.8rem;font-weight:400}
@@ -45,17 +47,21 @@ svg text{font-size:13px;fill:var(--ink)}svg text.tick{fill:var(--soft);font-size
 .curve{fill:none;stroke-width:2.2}.whisker{stroke-width:1.6;opacity:.7}
 """
     + "".join(
-        f".curve.s{i},.whisker.s{i}{{stroke:var(--c{i})}}.dot.s{i},.fill.s{i}{{fill:var(--c{i})}}"
+        f".curve.s{i},.whisker.s{i}{{stroke:var(--c{i})}}.dot.s{i}{{fill:var(--c{i})}}"
         f".key.k{i}{{background:var(--c{i})}}"
         for i in range(6)
     )
     + """
+.bars{max-width:640px;margin:10px 0;font-size:.86rem}.bars div{margin:0 0 7px;line-height:1.35}
+.bars span{display:flex;align-items:center;gap:8px}.bars small{color:var(--soft)}
+.bars i{height:9px;min-width:1px;border-radius:2px;background:var(--c0);print-color-adjust:exact}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(330px,100%),1fr));gap:0 24px}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.88rem}
 .key{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px}
 ul{padding-left:1.2em;margin:8px 0}li{margin:4px 0}
 footer{margin-top:50px;color:var(--soft);font-size:.85rem;border-top:1px solid var(--line);padding-top:12px}
-@media (max-width:560px){body{font-size:15px}.verdict{font-size:1.1rem}svg text{font-size:15px}
-svg text.tick{font-size:14px}th,td{padding:6px 7px}}
+@media (max-width:560px){body{font-size:15px}.verdict{font-size:1.1rem}svg text{font-size:18px}
+svg text.tick{font-size:16px}th,td{padding:6px 7px}}
 @media print{:root{--bg:#fff;--ink:#000;--soft:#444;--card:#f3f3f3;--line:#ccc}main{max-width:none;padding:0}
 h2,h3{break-after:avoid}svg.plot,tr,.verdict{break-inside:avoid}.wide{overflow:visible}
 th,td{white-space:normal}}
@@ -121,7 +127,8 @@ def table(
         + "</tr>"
         for r, row in enumerate(rows)
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{whole}</div>'
 
 
 def frame_table(frame: pl.DataFrame, names: dict[str, str], *, words: Sequence[str] = ()) -> str:

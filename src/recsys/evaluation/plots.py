@@ -1,4 +1,4 @@
-"""Small plots as inline SVG: dots with intervals, lines, bars. No library, no script, no outside resource.
+"""Small plots: dots and lines as inline SVG, bars as HTML. No library, no script, nothing loaded.
 
 Colours come from CSS classes, so a page decides on light, dark and print. Every text is escaped.
 """
@@ -93,19 +93,16 @@ def dots(rows: Sequence[Interval], title: str, *, zero: bool = True) -> str:
 
 
 def bars(rows: Sequence[tuple[str, float, str]], title: str) -> str:
-    """Horizontal bars of (label, value at least 0, text beside the bar); long labels stand above them."""
+    """Horizontal bars of (label, value at least 0, text beside the bar), as HTML: long labels wrap."""
     if not rows:
         return ""
     largest = max(value for _, value, _ in rows) or 1.0
-    step, width = 38.0, WIDTH - 90.0
-    body = ""
-    for i, (name, value, beside) in enumerate(rows):
-        y = step * i
-        length = max(1.0, value / largest * width)
-        body += _text(0, y + 13, name)
-        body += f'<rect x="0" y="{y + 18:.1f}" width="{length:.1f}" height="9" rx="2" class="fill s0"/>'
-        body += _text(length + 8, y + 27, beside, cls="tick")
-    return _svg(step * len(rows) + 4, body, title)
+    body = "".join(
+        f'<div>{escape(name)}<span><i style="width:{80 * value / largest:.1f}%"></i>'
+        f"<small>{escape(beside)}</small></span></div>"
+        for name, value, beside in rows
+    )
+    return f'<div class="bars" role="img" aria-label="{escape(title)}">{body}</div>'
 
 
 def lines(x_labels: Sequence[str], series: Sequence[Line], title: str, *, x_title: str = "") -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 import polars as pl
 
@@ -11,6 +12,8 @@ from recsys.evaluation import sections
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.page import bullets, facts, frame_table, page, paragraph, section
 from recsys.evaluation.verdict import headline
+
+STAGES = ("<!-- stages -->", "<!-- /stages -->")
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,35 @@ def render(report: ReportInput) -> str:
     body += section("How the encoder learned", sections.training(report.training))
     body += section("What the reranker looks at", sections.importance(report.importance))
     body += section("What was cleaned away", _ledger(report.ledger))
-    body += section("Time and memory", sections.stages(report.stages))
+    body += f"{STAGES[0]}{_stages(report.stages)}{STAGES[1]}"
     body += section("What to keep in mind", bullets(_notes(report)))
     body += section("The models", sections.glossary(metrics))
     return page(report.title, body + (f"<footer>{escape(report.made)}</footer>" if report.made else ""))
+
+
+def with_stages(html: str, stages: pl.DataFrame) -> str:
+    """A finished report with another table of time and memory.
+
+    The report is made by one of the stages, and those after it are known only later.
+    """
+    before, mark, rest = html.partition(STAGES[0])
+    if not mark:
+        return html
+    return before + mark + _stages(stages) + STAGES[1] + rest.partition(STAGES[1])[2]
+
+
+def stage_table(records: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """Time and memory as `ReportInput.stages` wants them, from the records of a manifest."""
+    rows = [
+        (name, float(one["seconds"]), float(one["peak_gib"]) * 1024, bool(one["skipped"]))
+        for name, one in records.items()
+    ]
+    schema = {"stage": pl.String, "seconds": pl.Float64, "peak_mib": pl.Float64, "reused": pl.Boolean}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def _stages(frame: pl.DataFrame | None) -> str:
+    return section("Time and memory", sections.stages(frame))
 
 
 def _places(report: ReportInput) -> list[tuple[str, str]]:

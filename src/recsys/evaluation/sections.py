@@ -218,12 +218,12 @@ def training(frame: pl.DataFrame | None) -> str:
     if frame is None or frame.is_empty():
         return ""
     out = ""
-    for part in frame.partition_by("name", maintain_order=True):
+    for part in frame.filter(pl.col("name") != "seconds").partition_by("name", maintain_order=True):
         part = part.sort("step")
         name = str(part["name"][0])
-        curve = [Line(name, tuple(float(v) for v in part["value"]))]
-        out += lines([str(s) for s in part["step"]], curve, name, x_title="step")
-    return out
+        curve = [Line(name.replace("_at_", "@"), tuple(float(v) for v in part["value"]))]
+        out += f"<div>{lines([str(s) for s in part['step']], curve, name, x_title='step')}</div>"
+    return f"<div class='pair'>{out}</div>" if out else ""
 
 
 def importance(frame: pl.DataFrame | None, top: int = 20) -> str:

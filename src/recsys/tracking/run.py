@@ -20,6 +20,11 @@ from recsys.core.checks import at_least, check_choice, check_numbers
 
 _PARAM_LIMIT = 500  # characters; longer values say nothing in a table
 _BATCH = 100
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # it is drawn where there is no terminal, too
+}
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,13 @@ def store_uri(root: str | Path) -> str:
     return f"sqlite:///{Path(root).absolute() / 'mlflow.db'}"
 
 
+def look(config: TrackingConfig) -> list[str]:
+    """How to look at what was recorded: one line, or none where nothing is."""
+    if config.kind == "none" or importlib.util.find_spec("mlflow") is None:
+        return []
+    return [f"tracking: mlflow ui --backend-store-uri {store_uri(config.root)}"]
+
+
 def clean(name: str) -> str:
     """A name that MLflow takes: "@" becomes "_at_", other strange characters "_"."""
     return re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))
@@ -205,8 +217,8 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _connect(config: TrackingConfig) -> tuple[Any, str]:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # both before the import
-    os.environ.setdefault("DO_NOT_TRACK", "true")
+    for name, value in _QUIET.items():  # before the import
+        os.environ.setdefault(name, value)
     import mlflow
 
     for chatty in ("alembic", "mlflow.store"):  # a line for each migration of a new store

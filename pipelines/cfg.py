@@ -1,0 +1,16 @@
+"""What ``recsys COMMAND --cfg`` does: print every setting with its value, those that no file names too."""
+
+from collections.abc import Sequence
+
+from omegaconf import OmegaConf
+
+from recsys.pipelines import keys
+from recsys.pipelines.door import compose, to_dataclass, to_yaml, with_defaults
+from recsys.pipelines.settings import RunConfig
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Compose, check, and print the settings as YAML."""
+    config = to_dataclass(compose(with_defaults(overrides, RunConfig)), RunConfig)
+    print(to_yaml(OmegaConf.create(keys.plain(config))), end="")  # type: ignore[call-overload]
+    return 0
