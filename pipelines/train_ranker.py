@@ -17,8 +17,9 @@ from recsys.pipelines.models import FIRST_STAGE, RERANKERS, columns_of
 from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
+from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame, concat, side_by_side
-from recsys.ranking.reranker import Reranker, RerankerConfig, train
+from recsys.ranking.reranker import Reranker, count_trees, train
 
 Array = NDArray[Any]
 TEXT_SOURCES = ("nearest",)
@@ -110,13 +111,13 @@ def lists_of(model: str, rows: Mapping[str, Rows], learn: str) -> Lists:
 
 
 def fit(lists: Lists, window: Array, fold: Array, variant: Variant, config: RerankerConfig) -> Reranker:
-    """Train on the variant's windows; the number of trees comes from *valid*, or from a fold of users."""
+    """Train on the variant's windows; the number of trees comes from *valid*, or from folds of users."""
     teach = np.isin(window, variant.train)
     if variant.stop == "valid":
         return train(lists.where(teach), lists.where(window == "valid"), config)
-    held = fold == 0
-    probe = train(lists.where(teach & ~held), lists.where(teach & held), config)
-    return train(lists.where(teach), None, config, num_iterations=probe.best_iteration)
+    learn = lists.where(teach)
+    trees = count_trees(learn, np.tile(fold[teach], len(lists.frames)), config)
+    return train(learn, None, config, num_iterations=trees)
 
 
 def applied(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) -> RerankerConfig:

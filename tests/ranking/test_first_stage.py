@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.core.errors import ConfigError
-from recsys.ranking.first_stage import SelectConfig, select
+from recsys.ranking.first_stage import SelectConfig, select, select_top
 
 OFFSETS = np.array([0, 5, 5, 8], np.int64)
 #          a  b
@@ -51,3 +51,10 @@ def test_sizes_that_cannot_work_are_refused(fields: dict[str, Any], told: str) -
 def test_a_quota_of_an_unknown_source_is_refused() -> None:
     with pytest.raises(ConfigError, match="select.quotas: expected sources among a, b; found c"):
         select(OFFSETS, RANKS, SOURCES, SelectConfig(quotas={"c": 3}))
+
+
+def test_the_best_by_a_score_keep_the_order_of_the_pool() -> None:
+    scores = np.array([0.1, 0.9, 0.5, 0.9, -1.0, 2.0, 3.0, 1.0], np.float32)
+    assert select_top(OFFSETS, scores, 2).tolist() == [1, 3, 5, 6]
+    assert select_top(OFFSETS, scores, 1).tolist() == [1, 6]  # of equal scores the first
+    assert select_top(OFFSETS, scores, 9).tolist() == list(range(8))

@@ -10,11 +10,15 @@ from recsys.core.errors import BundleError, ConfigError, DataError
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig, select
 from recsys.ranking.frame import RankFrame, concat, side_by_side
-from recsys.ranking.reranker import Reranker, informative, train
+from recsys.ranking.reranker import Reranker, can_teach, train
 
 FAST = RerankerConfig(
     num_iterations=12, num_leaves=5, min_data_in_leaf=2, learning_rate=0.3, feature_fraction=1.0, threads=1
 )
+
+
+def informative(frame: RankFrame, gains: list[float]) -> RankFrame:
+    return frame.select_requests(can_teach(frame, gains))
 
 
 def frame_of(seed: int = 0, requests: int = 30, positions: bool = True) -> RankFrame:

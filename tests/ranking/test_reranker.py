@@ -11,7 +11,7 @@ from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtra
 from recsys.metrics.ranking import lists, per_request, positives
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame, concat
-from recsys.ranking.reranker import Reranker, informative, train
+from recsys.ranking.reranker import Reranker, can_teach, count_trees, train
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -19,6 +19,10 @@ CONFIG = RerankerConfig(
     num_iterations=40, num_leaves=7, min_data_in_leaf=5, learning_rate=0.2, feature_fraction=1.0, threads=1
 )
 COLUMNS = ("item_is_even", "pair_parity_share", "noise")
+
+
+def informative(frame: RankFrame, gains: list[float]) -> RankFrame:
+    return frame.select_requests(can_teach(frame, gains))
 
 
 def world(seed, requests=60, size=12):
@@ -238,3 +242,29 @@ def test_predicting_needs_no_lightgbm(trained, tmp_path, monkeypatch):
     assert np.array_equal(Reranker.load(tmp_path).predict(values), trained.predict(values))
     with pytest.raises(MissingExtraError, match=r"pip install 'recsys\[train\]'"):
         train(world(0), None, CONFIG)
+
+
+def test_all_folds_choose_the_number_of_trees():
+    frame, fold = world(0), np.arange(60) % 3
+    config = replace(CONFIG, num_iterations=30, early_stopping=0)
+    curves = []
+    for k in range(3):
+        scores, held = [], informative(frame.select_requests(fold == k), config.gains())
+        model = train(frame.select_requests(fold != k), None, config)
+        for trees in range(1, 31):
+            text = lightgbm.Booster(model_str=model.text).model_to_string(num_iteration=trees)
+            booster = replace(model, text=text)
+            gains = np.asarray(config.gains())[held.labels]
+            found = positives(lists(held.offsets, booster.predict_frame(held), gains))
+            scores.append(np.mean(per_request(found, "ndcg", 10)))
+        curves.append(scores)
+    mean = np.mean(curves, axis=0)
+    chosen = count_trees(frame, fold, config)
+    assert mean[chosen - 1] > max(mean[0] + 0.03, mean.max() - 0.03)  # a fold is binned with the bins of all
+    assert count_trees(frame, fold, config) == chosen
+    assert count_trees(frame, fold, replace(config, early_stopping=3)) <= chosen
+
+
+def test_one_fold_cannot_choose():
+    with pytest.raises(DataError, match="in at least two; found 1"):
+        count_trees(world(0), np.zeros(60), CONFIG)

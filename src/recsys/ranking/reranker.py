@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.artefact import read_json, reading, require
-from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError
+from recsys.core.errors import BundleError, DataError, MissingExtraError
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame
+from recsys.ranking.parameters import check_columns, feature_names, parameters
 from recsys.ranking.trees import Trees
 
 Array = NDArray[Any]
@@ -102,63 +102,8 @@ class Reranker:
             return cls(text=text, **(side | {"columns": tuple(side["columns"])}))
 
 
-def _feature_names(columns: tuple[str, ...]) -> list[str]:
-    """Names that the model text can hold: LightGBM refuses JSON's characters and changes spaces."""
-    plain = [re.sub(r"[^0-9A-Za-z_.\-]", "_", name) for name in columns]
-    return plain if len(set(plain)) == len(plain) else [f"column_{at}" for at in range(len(columns))]
-
-
-def _known(config: RerankerConfig, columns: tuple[str, ...]) -> None:
-    for key, names in (("monotone", config.monotone), ("categorical", config.categorical)):
-        absent = sorted(set(names) - set(columns))
-        if absent:
-            raise ConfigError(
-                f"ranker.{key}",
-                expected=f"columns of the ranking frame ({', '.join(columns)})",
-                found=", ".join(absent),
-                do="Correct the names, or leave out columns that this model does not use.",
-            )
-    both = sorted(set(config.monotone) & set(config.categorical))
-    if both or not set(config.monotone.values()) <= {-1, 1}:
-        raise ConfigError(
-            "ranker.monotone",
-            expected="1 or -1 for columns that are not categorical",
-            found=", ".join(both) or str(config.monotone),
-            do="Correct the config.",
-        )
-
-
-def _parameters(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [config.early_stopping_at],
-        "label_gain": config.gains(),
-        "lambdarank_truncation_level": config.truncation,
-        "num_leaves": config.num_leaves,
-        "learning_rate": config.learning_rate,
-        "min_data_in_leaf": config.min_data_in_leaf,
-        "feature_fraction": config.feature_fraction,
-        "lambda_l2": config.lambda_l2,
-        "seed": config.seed,
-        "num_threads": config.threads,
-        "deterministic": config.deterministic,
-        "force_row_wise": True,  # else LightGBM times both and the sums' order depends on the machine
-        "verbosity": -1,
-    }
-    if config.bagging_fraction < 1.0:
-        parameters |= {
-            "bagging_fraction": config.bagging_fraction,
-            "bagging_freq": config.bagging_freq,
-            "bagging_by_query": True,  # half a request teaches another task
-        }
-    if config.monotone:
-        parameters["monotone_constraints"] = [config.monotone.get(name, 0) for name in columns]
-    return parameters
-
-
-def informative(frame: RankFrame, gains: list[float]) -> RankFrame:
-    """The requests that can teach: at least two different gains among their rows.
+def can_teach(frame: RankFrame, gains: list[float]) -> Array:
+    """Which requests have at least two different gains among their rows: bool, shape (requests,).
 
     A request without any positive, or with equally good rows only, forms no pair; LightGBM would also
     count its NDCG as 1 and so hide differences between the others.
@@ -166,10 +111,47 @@ def informative(frame: RankFrame, gains: list[float]) -> RankFrame:
     gain = np.asarray(gains)[np.minimum(frame.labels, len(gains) - 1)]
     filled = frame.groups > 0
     starts = frame.offsets[:-1][filled]
-    keep = np.zeros(frame.n_requests, np.bool_)
+    out = np.zeros(frame.n_requests, np.bool_)
     if starts.size:
-        keep[filled] = np.maximum.reduceat(gain, starts) > np.minimum.reduceat(gain, starts)
-    return frame.select_requests(keep)
+        out[filled] = np.maximum.reduceat(gain, starts) > np.minimum.reduceat(gain, starts)
+    return out
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise MissingExtraError("lightgbm", "train") from error
+    return lightgbm
+
+
+def _dataset(frame: RankFrame, config: RerankerConfig, what: str = "training", reference: Any = None) -> Any:
+    """LightGBM's form of the requests that can teach."""
+    part = frame.select_requests(can_teach(frame, config.gains()))
+    if not part.n_requests:
+        raise DataError(
+            f"the {what} requests of the ranker",
+            expected="at least one request with a positive and another row",
+            found="none",
+            do="Widen the window, or raise the number of candidates so that positives are among them.",
+        )
+    if config.use_position and part.positions is None:
+        raise DataError(
+            f"the {what} requests of the ranker",
+            expected="display positions (ranker.use_position=true)",
+            found="none",
+            do="Log positions with the impressions, or set ranker.use_position=false.",
+        )
+    return _lightgbm().Dataset(
+        part.values,
+        label=part.labels,
+        group=part.groups,
+        position=part.positions if config.use_position and reference is None else None,
+        feature_name=feature_names(frame.columns),
+        categorical_feature=[frame.columns.index(name) for name in config.categorical],
+        reference=reference,
+        free_raw_data=True,
+    )
 
 
 def train(
@@ -189,7 +171,7 @@ def train(
     config : RerankerConfig
         What to learn and how.
     num_iterations : int, optional
-        Trees to grow instead of ``config.num_iterations``, say those that an earlier run found best.
+        Trees to grow instead of ``config.num_iterations``, say those that `count_trees` found best.
 
     Raises
     ------
@@ -200,47 +182,15 @@ def train(
     MissingExtraError
         Without LightGBM.
     """
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise MissingExtraError("lightgbm", "train") from error
-    _known(config, frame.columns)
-    gains = config.gains()
-    names = _feature_names(frame.columns)
-    parameters = _parameters(config, frame.columns)
-
-    def dataset(part: RankFrame, what: str, reference: Any = None) -> Any:
-        part = informative(part.select_columns(frame.columns), gains)
-        if not part.n_requests:
-            raise DataError(
-                f"the {what} requests of the ranker",
-                expected="at least one request with a positive and another row",
-                found="none",
-                do="Widen the window, or raise the number of candidates so that positives are among them.",
-            )
-        if config.use_position and part.positions is None:
-            raise DataError(
-                f"the {what} requests of the ranker",
-                expected="display positions (ranker.use_position=true)",
-                found="none",
-                do="Log positions with the impressions, or set ranker.use_position=false.",
-            )
-        return lightgbm.Dataset(
-            part.values,
-            label=part.labels,
-            group=part.groups,
-            position=part.positions if config.use_position and reference is None else None,
-            feature_name=names,
-            categorical_feature=[frame.columns.index(name) for name in config.categorical],
-            reference=reference,
-            free_raw_data=True,
-        )
-
-    learn = dataset(frame, "training")
-    watch = None if valid is None else dataset(valid, "validation", learn)
+    lightgbm = _lightgbm()
+    check_columns(config, frame.columns)
+    learn = _dataset(frame, config)
+    watch = None
+    if valid is not None:
+        watch = _dataset(valid.select_columns(frame.columns), config, "validation", learn)
     stops = watch is not None and config.early_stopping > 0
     booster = lightgbm.train(
-        parameters,
+        parameters(config, frame.columns),
         learn,
         num_boost_round=num_iterations or config.num_iterations,
         valid_sets=None if watch is None else [watch],
@@ -258,3 +208,46 @@ def train(
         config=asdict(config) | {"categorical": list(config.categorical)},
         valid_ndcg=None if ndcg is None else float(ndcg),
     )
+
+
+def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> int:
+    """The number of trees at which the mean NDCG over folds, each held out once, is best.
+
+    For data that have no window left to stop on. All folds together choose: one alone, a few hundred
+    requests, stops now at 3 trees and now at 130.
+
+    Parameters
+    ----------
+    frame : RankFrame
+    fold : int array, shape (requests,)
+        By user, so that nobody stands on both sides.
+    config : RerankerConfig
+        Stops once ``early_stopping`` rounds were no better on the mean.
+
+    Raises
+    ------
+    ConfigError, DataError, MissingExtraError
+        As `train`; DataError also where there are fewer than two folds that can teach.
+    """
+    lightgbm = _lightgbm()
+    check_columns(config, frame.columns)
+    frame = frame.select_requests(able := can_teach(frame, config.gains()))
+    of_row = np.repeat(np.asarray(fold)[able], frame.groups)
+    found = np.unique(of_row)
+    if len(found) < 2:
+        raise DataError(
+            "the folds that choose the number of trees",
+            expected="requests that can teach in at least two",
+            found=str(len(found)),
+            do="Raise requests.folds, widen the windows of variants.*.train, or set stop: valid.",
+        )
+    scores = lightgbm.cv(
+        parameters(config, frame.columns),
+        _dataset(frame, config),
+        num_boost_round=config.num_iterations,
+        folds=[(np.flatnonzero(of_row != k), np.flatnonzero(of_row == k)) for k in found],
+        callbacks=[lightgbm.early_stopping(config.early_stopping, verbose=False)]
+        if config.early_stopping
+        else None,
+    )
+    return int(np.argmax(scores[f"valid ndcg@{config.early_stopping_at}-mean"])) + 1
