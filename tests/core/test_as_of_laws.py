@@ -121,8 +121,14 @@ def test_before_is_the_cut_of_a_request_that_logged_nothing() -> None:
     ("fields", "text"),
     [
         ({"lag_us": -1}, "lag: expected 0 or more; found -1. State cannot be early."),
-        ({"snapshot": "hourly"}, "snapshot: expected request or daily; found 'hourly'. Correct it."),
-        ({"shared_snapshot": "weekly"}, "snapshot: expected request or daily; found 'weekly'. Correct it."),
+        (
+            {"snapshot": "hourly"},
+            "snapshot: expected one of request, daily; found 'hourly'. Choose one of these.",
+        ),
+        (
+            {"shared_snapshot": "weekly"},
+            "snapshot: expected one of request, daily; found 'weekly'. Choose one of these.",
+        ),
     ],
 )
 def test_policies_that_cannot_be_are_refused(fields: dict[str, object], text: str) -> None:
