@@ -52,7 +52,9 @@ def read_offline(stages: Mapping[str, Path], variant: str = "default", seed: int
     data = load(stages["prepare"])
     reranker = Reranker.load(stages["train-ranker"] / variant / "full" / str(seed))
     rows = pl.read_parquet(stages["select"] / f"{variant}.parquet")
-    blocks = [pl.read_parquet(stages["features"] / f"{variant}.{name}.parquet") for name in ("features", "scores")]
+    blocks = [
+        pl.read_parquet(stages["features"] / f"{variant}.{name}.parquet") for name in ("features", "scores")
+    ]
     wide = pl.concat(blocks, how="horizontal").select(reranker.columns).to_numpy()
     ids = data.items[c.ITEM_ID].gather(rows[c.ITEM]).to_list()
     asked = data.requests.filter(pl.col(c.WINDOW) == WINDOW)
@@ -74,7 +76,9 @@ def write_snapshot(stages: Mapping[str, Path], config: bundle.Config, out: Path)
     return write_bundle(out, bundle.parts(stages, config, data, stop))
 
 
-def interleave(ranker: Ranker, offline: Offline, most: int | None = None) -> Iterator[tuple[int, str, datetime]]:
+def interleave(
+    ranker: Ranker, offline: Offline, most: int | None = None
+) -> Iterator[tuple[int, str, datetime]]:
     """Go over requests in the order of time, telling the ranker what happened strictly before each.
 
     Yields
@@ -83,7 +87,9 @@ def interleave(ranker: Ranker, offline: Offline, most: int | None = None) -> Ite
     """
     data, done = offline.data, ranker.position
     told = (c.REQUEST, c.USER_ID, c.TIMESTAMP)
-    for request, user, moment in offline.requests.head(most or len(offline.requests)).select(told).iter_rows():
+    for request, user, moment in (
+        offline.requests.head(most or len(offline.requests)).select(told).iter_rows()
+    ):
         stop = before(data.log, (moment - EPOCH) // timedelta(microseconds=1))
         seen = ranker.observe(data.events.slice(done, stop - done))
         done += seen.applied
