@@ -52,5 +52,6 @@ def ring_view(
         items[j] = ring_items[user, place]
         kinds[j] = ring_kinds[user, place]
         times[j] = ring_times[user, place]
-    items[n:], kinds[n:], times[n:] = -1, 0, 0
+    for j in range(n, HISTORY):
+        items[j], kinds[j], times[j] = -1, 0, 0
     return int(n)
