@@ -156,28 +156,15 @@ def replay_figures(size: Size) -> list[Figure]:
             command + (["--quick"] if size == QUICK else []), capture_output=True, text=True, check=True
         )
         runs.append(json.loads(done.stdout.splitlines()[-1]))
-    speed, peak = (
-        spread([size.events / run["seconds"] for run in runs]),
-        spread([run["peak"] for run in runs]),
-    )
+    speed = spread([size.events / run["seconds"] for run in runs])
+    peak = spread([run["peak"] for run in runs])
     note = (
         f"{runs[0]['columns']} columns, {size.events:,} events, {size.requests * size.rows:,} rows, one core"
     )
+    whole = "whole process, log included"
     return [
-        Figure(
-            "replay_events_per_s", speed.middle, "events/s", "", 700_000, "min", speed.low, speed.high, note
-        ),
-        Figure(
-            "replay_peak_gib",
-            peak.middle,
-            "GiB",
-            "",
-            4,
-            "max",
-            peak.low,
-            peak.high,
-            "whole process, log included",
-        ),
+        Figure("replay_events_per_s", speed.middle, "events/s", "", 700_000, "min", *speed[1:], note),
+        Figure("replay_peak_gib", peak.middle, "GiB", "", 4, "max", *peak[1:], whole),
     ]
 
 
@@ -246,38 +233,25 @@ def call_figures(size: Size) -> list[Figure]:
     later = make_world(Size(20_000, size.users, size.items, 10, 10), seed=1).log
     later = later._replace(time=later.time + DAYS * DAY_US)
     observe = spread([_observe(state, later, 5_000) * 1e6 for _ in range(max(size.repeats, 3))])
-    ninth = float(np.quantile(each, 0.9))
+    ninth, note = float(np.quantile(each, 0.9)), "median to 90 % of requests, history included"
     return [
-        Figure(
-            "read_100_us",
-            read.middle,
-            "us",
-            "",
-            120,
-            "max",
-            read.low,
-            ninth,
-            "median to 90 % of requests, history included",
-        ),
-        Figure(
-            "observe_us",
-            observe.middle,
-            "us",
-            "",
-            25,
-            "max",
-            observe.low,
-            observe.high,
-            "mean of 5,000 events",
-        ),
+        Figure("read_100_us", read.middle, "us", "", 120, "max", read.low, ninth, note),
+        Figure("observe_us", observe.middle, "us", "", 25, "max", *observe[1:], "mean of 5,000 events"),
     ]
 
 
-# Figures on a bundle (first_call_s, warm_call_s, parity_mismatches) are one more function here.
+def on_bundle(size: Size) -> list[Figure]:
+    """See `recsys.pipelines.bench_bundle`; imported here, since a replay's memory holds no training stack."""
+    from recsys.pipelines.bench_bundle import bundle_figures
+
+    return bundle_figures(size == QUICK)
+
+
 PARTS: dict[str, Callable[[Size], list[Figure]]] = {
     "replay": replay_figures,
     "polars": polars_figures,
     "calls": call_figures,
+    "bundle": on_bundle,
 }
 
 

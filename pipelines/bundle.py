@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.candidates.sources import CandidatesConfig, popular_list
-from recsys.data.prepare import load
+from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
@@ -33,38 +33,39 @@ class Config:
     threads: int = 2
 
 
-def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
-    """Replay the whole log into a state and put everything that serving needs into one folder."""
-    data = load(inputs["prepare"])
+def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int) -> BundleParts:
+    """Everything that serving needs, with the state as of the log's first ``stop`` events."""
     clock = bool(data.meta["clock"])
     reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
     state = State.new(config.features, clock, len(data.users), data.item_table)
-    state.advance(data.log, len(data.log.time), threads=config.threads)
     first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
-    windows = {"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"}
-    write_bundle(
-        out / MODEL,
-        BundleParts(
-            users=data.codes["users"],
-            items=data.codes["items"],
-            state=state,
-            state_time=int(data.log.time.max()),
-            trees=reranker.text,
-            columns=reranker.columns,
-            popular=popular_list(data.log, data.item_table, len(data.log.time), config.candidates, clock),
-            reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
-            vectors=load_vectors(inputs["embed"]),
-            encoder=inputs["train-encoder"],
-            text_columns=config.text_columns,
-            item_attributes=item_attributes(data.items),
-            user_attributes=user_attributes(data.users),
-            candidates=config.candidates,
-            select=config.select,
-            first_stage=load_first_stage(first_stage)[SERVED] if first_stage.is_file() else None,
-            windows=windows,
-            labels=dict(reranker.config.get("label_gain", {})),
-        ),
+    state.advance(data.log, stop, threads=config.threads)
+    return BundleParts(
+        users=data.codes["users"],
+        items=data.codes["items"],
+        state=state,
+        state_time=int(data.log.time[:stop].max()),
+        trees=reranker.text,
+        columns=reranker.columns,
+        popular=popular_list(data.log, data.item_table, stop, config.candidates, clock),
+        reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
+        vectors=load_vectors(inputs["embed"]),
+        encoder=inputs["train-encoder"],
+        text_columns=config.text_columns,
+        item_attributes=item_attributes(data.items),
+        user_attributes=user_attributes(data.users),
+        candidates=config.candidates,
+        select=config.select,
+        first_stage=load_first_stage(first_stage)[SERVED] if first_stage.is_file() else None,
+        windows={"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"},
+        labels=dict(reranker.config.get("label_gain", {})),
     )
+
+
+def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
+    """Replay the whole log into a state and put everything that serving needs into one folder."""
+    data = load(inputs["prepare"])
+    write_bundle(out / MODEL, parts(inputs, config, data, len(data.log.time)))
     return Facts(
         rows={"users": len(data.users), "items": len(data.items), "events": len(data.log.time)},
         saw={"state": "all"},

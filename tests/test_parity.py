@@ -1,142 +1,79 @@
 """Offline and online are one: the model folder at a window's start, led over the window, sees the same."""
 
 import textwrap
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
-from recsys.candidates.sources import popular_list
 from recsys.core import columns as c
-from recsys.core.as_of import before
-from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.score import INTEREST_COLUMNS
-from recsys.interest.vectors import load_vectors
-from recsys.pipelines.path import stage_configs
+from recsys.pipelines.parity import Compared, Offline, compare, read_offline, write_snapshot
+from recsys.pipelines.path import STAGES, stage_configs
 from recsys.pipelines.settings import load
-from recsys.ranking.reranker import Reranker
-from recsys.serving.bundle_write import BundleParts, write_bundle
-from recsys.serving.events import EPOCH
 from recsys.serving.ranker import Ranker
-from recsys.state.store import State
 from tests.pipelines.toy_shop import toy_data, toy_run
 from tests.test_architecture import TRAINING, run_without
 
-RERANKER = Path("default") / "full" / "0"
 
-
-class Offline(NamedTuple):
-    """What the stages wrote for the test window's requests."""
-
-    requests: pl.DataFrame
-    rows: dict[int, list[str]]  # request -> item ids, in the order of the rows
-    values: dict[int, np.ndarray[Any, Any]]  # request -> the reranker's columns
-    predicted: dict[int, dict[str, float]]  # request -> item id -> score
-    reranker: Reranker
+def stage_folders() -> dict[str, Path]:
+    return {stage.name: toy_run().stage(stage.name) for stage in STAGES}
 
 
 @pytest.fixture(scope="module")
 def offline() -> Offline:
-    run, data = toy_run(), toy_data()
-    reranker = Reranker.load(run.stage("train-ranker") / RERANKER)
-    rows = run.table("select", "default")
-    blocks = [run.table("features", f"default.{name}") for name in ("features", "scores")]
-    wide = pl.concat(blocks, how="horizontal").select(reranker.columns).to_numpy()
-    ids = data.items[c.ITEM_ID].gather(rows[c.ITEM]).to_list()
-    request = rows[c.REQUEST].to_numpy()
-    asked = data.requests.filter(pl.col(c.WINDOW) == "test")
-    spans = {r: np.searchsorted(request, [r, r + 1]) for r in asked[c.REQUEST].to_list()}
-    predictions = run.table("evaluate", "predictions").filter(
-        pl.col(c.MODEL) == "full", pl.col(c.VARIANT) == "default"
-    )
-    predicted: dict[int, dict[str, float]] = {r: {} for r in spans}
-    for r, item, score in predictions.select(c.REQUEST, c.ITEM_ID, c.SCORE).iter_rows():
-        if r in predicted:
-            predicted[r][item] = score
-    return Offline(
-        asked,
-        {r: ids[lo:hi] for r, (lo, hi) in spans.items()},
-        {r: wide[lo:hi] for r, (lo, hi) in spans.items()},
-        predicted,
-        reranker,
-    )
+    return read_offline(stage_folders())
 
 
 @pytest.fixture(scope="module")
-def folder(offline: Offline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle as it would have been written at the start of the test window."""
-    run, data = toy_run(), toy_data()
-    config = stage_configs(load(run.overrides)[0])["bundle"]
-    start = before(data.log, data.windows.test)
-    state = State.new(config.features, True, len(data.users), data.item_table)
-    state.advance(data.log, start)
-    return write_bundle(
-        tmp_path_factory.mktemp("snapshot") / "model",
-        BundleParts(
-            users=data.codes["users"],
-            items=data.codes["items"],
-            state=state,
-            state_time=int(data.log.time[start - 1]),
-            trees=offline.reranker.text,
-            columns=offline.reranker.columns,
-            popular=popular_list(data.log, data.item_table, start, config.candidates, True),
-            vectors=load_vectors(run.stage("embed")),
-            encoder=run.stage("train-encoder"),
-            text_columns=config.text_columns,
-            item_attributes=item_attributes(data.items),
-            user_attributes=user_attributes(data.users),
-            candidates=config.candidates,
-            select=config.select,
-        ),
-    )
+    config = stage_configs(load(toy_run().overrides)[0])["bundle"]
+    return write_snapshot(stage_folders(), config, tmp_path_factory.mktemp("snapshot") / "model")
 
 
-def interleave(ranker: Ranker, offline: Offline) -> Any:
-    """Go over the test requests in time order: what happened strictly before each, then the request."""
-    data, done = toy_data(), ranker.position
-    for request in offline.requests.iter_rows(named=True):
-        moment = request[c.TIMESTAMP]
-        stop = before(data.log, (moment - EPOCH) // timedelta(microseconds=1))
-        told = data.events.slice(done, stop - done)
-        seen = ranker.observe(told)
-        assert seen.applied == len(told)
-        done = stop
-        assert ranker.position == done
-        yield request[c.REQUEST], request[c.USER_ID], moment
+@pytest.fixture(scope="module")
+def compared(folder: Path, offline: Offline) -> list[Compared]:
+    return list(compare(Ranker.load(folder), offline))
 
 
-def test_features_and_interest_are_equal_to_the_bit(folder: Path, offline: Offline) -> None:
-    ranker = Ranker.load(folder)
-    compared = 0
-    for request, user, moment in interleave(ranker, offline):
-        live = ranker.features(user, offline.rows[request], at=moment)
-        unequal = ~((live == offline.values[request]) | (np.isnan(live) & np.isnan(offline.values[request])))
-        names = [name for name, bad in zip(ranker.columns, unequal.any(axis=0), strict=True) if bad]
-        assert not names, f"request {request}: {names}"
-        compared += live.size
-    assert compared > 30_000
-    assert set(INTEREST_COLUMNS) <= set(ranker.columns)
-    assert len([name for name in ranker.columns if name not in INTEREST_COLUMNS]) > 40
+def test_features_and_interest_are_equal_to_the_bit(compared: list[Compared], offline: Offline) -> None:
+    columns = offline.reranker.columns
+    for one in compared:
+        assert not one.columns, f"request {one.request}: {one.columns}"
+    assert sum(len(one.scores) for one in compared) * len(columns) > 30_000
+    assert set(INTEREST_COLUMNS) <= set(columns)
+    assert len([name for name in columns if name not in INTEREST_COLUMNS]) > 40
 
 
-def test_scores_are_those_of_the_reranker(folder: Path, offline: Offline) -> None:
-    ranker = Ranker.load(folder)
-    distinct = set()
-    for request, user, moment in interleave(ranker, offline):
-        items = offline.rows[request]
-        answer = ranker.rank(user, items, at=moment)
-        live = dict(zip(answer.item_ids, answer.scores.tolist(), strict=True))
-        frame_scores = ranker.bundle.trees.predict(offline.values[request])
-        for item, score in zip(items, frame_scores.tolist(), strict=True):
-            assert abs(live[item] - score) <= 1e-9
-        assert set(offline.predicted[request]) == set(items)
-        for item, score in offline.predicted[request].items():
-            assert np.float32(live[item]) == np.float32(score)
-        distinct |= set(live.values())
-    assert len(distinct) > 50  # not one score for all
+def test_scores_are_those_of_the_reranker(compared: list[Compared], offline: Offline) -> None:
+    table = toy_run().table("evaluate", "predictions")
+    table = table.filter(pl.col(c.MODEL) == "full", pl.col(c.VARIANT) == "default")
+    predicted: dict[int, dict[str, float]] = {one.request: {} for one in compared}
+    for request, item, score in table.select(c.REQUEST, c.ITEM_ID, c.SCORE).iter_rows():
+        if request in predicted:
+            predicted[request][item] = score
+    for one in compared:
+        assert one.gap <= 1e-9
+        assert one.equal
+        assert set(predicted[one.request]) == set(one.scores) == set(offline.rows[one.request])
+        for item, score in predicted[one.request].items():
+            assert np.float32(one.scores[item]) == np.float32(score)
+    assert len({score for one in compared for score in one.scores.values()}) > 50  # not one score for all
+
+
+def test_a_difference_is_counted(folder: Path, offline: Offline) -> None:
+    """The comparison can fail: in a value of a column, and by the scores that follow from it."""
+    (request,) = offline.requests[c.REQUEST].head(1)
+    changed = offline.values[request].copy()
+    changed[0, 3] += 1.0
+    changed[:, 0] = np.inf
+    other = offline._replace(values={**offline.values, request: changed})
+    first, second = compare(Ranker.load(folder), other, most=2)
+    assert first.columns == [offline.reranker.columns[0], offline.reranker.columns[3]]
+    assert not first.equal
+    assert second.equal
 
 
 def test_an_event_that_is_not_told_is_missed(folder: Path, offline: Offline) -> None:

@@ -1,13 +1,16 @@
 """The form of benchmarks, and the features benchmark on a toy world."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recsys.pipelines import bench_features
+from recsys.core import jit
+from recsys.pipelines import bench_bundle, bench_features
 from recsys.pipelines.bench import Figure, alternate, arguments, commit, machine, report, spread, table
+from tests.pipelines.toy_shop import toy_data, toy_run
 
 
 def test_a_figure_holds_by_its_sense() -> None:
@@ -86,3 +89,25 @@ def test_polars_counts_the_same_and_calls_are_timed() -> None:
     assert (observe.name, observe.goal) == ("observe_us", 25)
     assert read.value > 0
     assert observe.value > 0
+
+
+def test_a_first_call_is_a_process_of_its_own_with_a_cache_of_its_own(tmp_path: Path) -> None:
+    model = toy_run().run_dir / "model"
+    user, items = toy_data().events["user_id"][-1], toy_data().items["item_id"].head(5).to_list()
+    cache = jit.CACHE_FOLDER.parents[2] if jit.CACHE_FOLDER else tmp_path
+    call = bench_bundle.first_call(model, user, items, cache)
+    assert call.processor > 0
+    assert call.wall > 0
+    with pytest.raises(subprocess.CalledProcessError):  # a call that fails is no figure
+        bench_bundle.first_call(tmp_path, user, items, tmp_path)
+
+
+def test_calls_become_figures_by_their_wall_time() -> None:
+    calls = [bench_bundle.Call(3.0, 1.0), bench_bundle.Call(1.0, 0.5), bench_bundle.Call(2.0, 1.5)]
+    figure = bench_bundle.call_figure("warm_call_s", calls, 2, "kernels on disk")
+    assert (figure.value, figure.low, figure.high, figure.goal, figure.holds) == (2.0, 1.0, 3.0, 2, True)
+    assert figure.note == "kernels on disk; 1.00 s of processor time"
+
+
+def test_every_figure_of_the_bench_is_a_part_that_can_be_asked_for() -> None:
+    assert list(bench_features.PARTS) == ["replay", "polars", "calls", "bundle"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.state.hashtable import bits_for, build_index, find, find_or_add, pair_key
+from recsys.state.hashtable import bits_for, build_index, find, find_or_add, pair_key, rows_of_codes
 
 pytestmark = pytest.mark.kernel
 
@@ -41,6 +41,16 @@ def test_keys_that_share_a_place_are_told_apart() -> None:
     index = build_index(keys, 4)  # three quarters full
     assert [find(index, 4, int(key)) for key in keys] == list(range(12))
     assert find(index, 4, pair_key(99, 0)) == -1
+
+
+def test_rows_of_codes_tell_unknown_from_not_there() -> None:
+    keys = np.array([pair_key(u, 0) for u in range(12)], np.int64)  # crowded: most stand beside their place
+    index = build_index(keys, 4)
+    for user in range(12):
+        found = rows_of_codes(index, 4, user, np.array([0, -1, 5, 0], np.int64))
+        assert found.tolist() == [user, -1, -2, user]
+    assert rows_of_codes(index, 4, -1, np.array([0, -1], np.int64)).tolist() == [-1, -1]
+    assert rows_of_codes(index, 4, 3, np.zeros(0, np.int64)).tolist() == []
 
 
 @pytest.mark.parametrize("entries", [0, 1, 10, 11, 1000, 4096, 10_000])

@@ -117,3 +117,15 @@ def test_a_state_without_views_says_so() -> None:
     state = State.new(rows(), True, USERS, items_of(), views=False)
     with pytest.raises(ConfigError, match=r"expected one made with views; found views=False"):
         state.view(0, START)
+
+
+def test_places_of_a_view_beyond_its_length_say_nothing_of_others() -> None:
+    state = new_state()
+    for item in range(3):
+        state.observe(1, item, START + item, CLICK)
+    for user, n in ((1, 3), (0, 0), (-1, 0), (USERS, 0)):
+        view = state.view(user, START + 9)
+        assert view.n == n
+        assert view.items.tolist() == [2, 1, 0][:n] + [-1] * (HISTORY - n)
+        assert view.kinds.tolist() == [CLICK] * n + [0] * (HISTORY - n)
+        assert view.times.tolist() == [START + 2, START + 1, START][:n] + [0] * (HISTORY - n)

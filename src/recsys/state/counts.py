@@ -67,9 +67,9 @@ def update(
     rows = table.shape[0]
     place = np.empty(max(stop - start, 0), np.int64)
     for i in range(start, stop):
-        code = ints[i, key] if key < 4 else np.int64(0)
+        code = ints[key, i] if key < 4 else np.int64(0)
         row = code + 1 if 0 <= code < rows - 1 else np.int64(-1)
-        place[i - start] = row if kinds >> ints[i, KIND] & 1 else np.int64(-2)
+        place[i - start] = row if kinds >> ints[KIND, i] & 1 else np.int64(-2)
     add_events(table, rows, clock, tally, half, slot, shows, sums, ints, floats, start, place)
 
 

@@ -15,34 +15,39 @@ class Events(NamedTuple):
     """A run of events as update kernels see them, packed once for all families.
 
     Two plain arrays instead of the log's nine and the catalogue's five: counting the references of that
-    many arrays for each event took compiled code longer than its work.
+    many arrays for each event took compiled code longer than its work. One row a field: a family reads
+    the few that it needs.
     """
 
-    ints: Array  # int64 (events, 8): the columns below; codes -1 where unknown
-    floats: Array  # float32 (events, 2): value, price; NaN where missing
+    ints: Array  # int64 (8, events): the rows below; codes -1 where unknown
+    floats: Array  # float32 (2, events): value, price; NaN where missing
 
 
-USER, ITEM, CATEGORY, BRAND, KIND, TIME, REQUEST, PLACE = range(8)  # columns of `Events.ints`
-VALUE, PRICE = range(2)  # columns of `Events.floats`; the event's own price, else the catalogue's
+USER, ITEM, CATEGORY, BRAND, KIND, TIME, REQUEST, PLACE = range(8)  # rows of `Events.ints`
+VALUE, PRICE = range(2)  # rows of `Events.floats`; the event's own price, else the catalogue's
 
 
 @kernel
 def pack(log: EventLog, items: ItemTable, start: int, stop: int) -> Events:
     """Events ``start`` to ``stop`` of the log."""
-    ints, floats = np.empty((stop - start, 8), np.int64), np.empty((stop - start, 2), np.float32)
+    n = stop - start
+    ints, floats = np.empty((8, n), np.int64), np.empty((2, n), np.float32)
     user, item, time, kind = log.user, log.item, log.time, log.kind
     value, price, request, place = log.value, log.price, log.request, log.position
     category, brand, list_price = items.category, items.brand, items.price
-    for i in range(start, stop):
-        row, code = i - start, item[i]
-        ints[row, USER], ints[row, ITEM], ints[row, KIND], ints[row, TIME] = user[i], code, kind[i], time[i]
-        ints[row, REQUEST], ints[row, PLACE] = request[i], place[i]
-        ints[row, CATEGORY], ints[row, BRAND] = -1, -1
-        floats[row, VALUE], floats[row, PRICE] = value[i], price[i]
-        if 0 <= code < category.shape[0]:
-            ints[row, CATEGORY], ints[row, BRAND] = category[code], brand[code]
-            if np.isnan(price[i]):
-                floats[row, PRICE] = list_price[code]
+    for i in range(n):
+        ints[USER, i], ints[ITEM, i] = user[start + i], item[start + i]
+        ints[KIND, i], ints[TIME, i] = kind[start + i], time[start + i]
+    for i in range(n):
+        ints[REQUEST, i], ints[PLACE, i] = request[start + i], place[start + i]
+        floats[VALUE, i], floats[PRICE, i] = value[start + i], price[start + i]
+    for i in range(n):
+        code = ints[ITEM, i]
+        known = 0 <= code < category.shape[0]
+        ints[CATEGORY, i] = category[code] if known else -1
+        ints[BRAND, i] = brand[code] if known else -1
+        if known and np.isnan(floats[PRICE, i]):
+            floats[PRICE, i] = list_price[code]
     return Events(ints, floats)
 
 
@@ -65,10 +70,10 @@ def pack_one(
         if price != price:
             price = items.price[item]
     ints, floats = into
-    ints[0] = user, item, category, brand, kind, time, request, position
-    floats[0] = value, price
+    ints[:, 0] = user, item, category, brand, kind, time, request, position
+    floats[:, 0] = value, price
 
 
 def new_events() -> Events:
     """Room for one event."""
-    return Events(np.zeros((1, 8), np.int64), np.zeros((1, 2), np.float32))
+    return Events(np.zeros((8, 1), np.int64), np.zeros((2, 1), np.float32))

@@ -73,9 +73,9 @@ def rows_of_events(
     rows = np.empty(max(stop - start, 0), np.int64)
     for i in range(start, stop):
         row = -2
-        if kinds >> ints[i, KIND] & 1:
+        if kinds >> ints[KIND, i] & 1:
             row = -1
-            pair = pair_key(ints[i, USER], ints[i, key])
+            pair = pair_key(ints[USER, i], ints[key, i])
             if pair >= 0:
                 row = find_or_add(places, bits, pair, used[0])
                 if row == used[0]:
@@ -87,12 +87,17 @@ def rows_of_events(
 
 @kernel
 def rows_of_codes(places: Array, bits: int, user: int, codes: Array) -> Array:
-    """The row of a user with each code; -1 where either is unknown, -2 where there is none yet."""
-    rows = np.empty(codes.shape[0], np.int64)
+    """The row of a user with each code; -1 where either is unknown, -2 where there is none yet.
+
+    The first place of every key is fetched before any is compared, so that the waits for memory overlap.
+    """
+    rows, keys = np.empty(codes.shape[0], np.int64), np.empty(codes.shape[0], np.int64)
     for i in range(codes.shape[0]):
-        pair = pair_key(user, codes[i])
-        row = find(places, bits, pair) if pair >= 0 else -1
-        rows[i] = row if row >= 0 or pair < 0 else -2
+        keys[i] = pair_key(user, codes[i])
+        rows[i] = places[_place(max(keys[i], 0), bits), 0]
+    for i in range(codes.shape[0]):
+        row = -1 if keys[i] < 0 or rows[i] == FREE else find(places, bits, keys[i])
+        rows[i] = row if row >= 0 or keys[i] < 0 else -2
     return rows
 
 

@@ -50,8 +50,8 @@ def update(
     """Link the user's last items to each event's, then remember it as the last."""
     depth, bits = past.shape[1], weights.view(np.int32)
     for i in range(start, stop):
-        user, item = int(ints[i, USER]), int(ints[i, ITEM])
-        if not mask >> ints[i, KIND] & 1 or user < 0 or user >= past.shape[0]:
+        user, item = int(ints[USER, i]), int(ints[ITEM, i])
+        if not mask >> ints[KIND, i] & 1 or user < 0 or user >= past.shape[0]:
             continue
         if item < 0 or item >= used.shape[0]:
             continue

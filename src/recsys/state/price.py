@@ -59,7 +59,7 @@ def update(
 ) -> None:
     """Move the user's mean towards each event's price."""
     for i in range(start, stop):
-        user, kind, price = ints[i, USER], ints[i, KIND], np.float64(floats[i, PRICE])
+        user, kind, price = ints[USER, i], ints[KIND, i], np.float64(floats[PRICE, i])
         if mask >> kind & 1 and 0 <= user < sums.shape[0] and price > 0.0:
             weight = purchase if kind == PURCHASE else 1.0
             log_price = np.log(price)
@@ -78,10 +78,12 @@ def read(
     if 0 <= user < sums.shape[0] and sums[user, 0] > 0.0:
         weight, mean, squares = sums[user, 0], sums[user, 1], sums[user, 2]
     spread = np.sqrt((squares + SPREAD_WEIGHT * SPREAD**2) / (weight + SPREAD_WEIGHT))
-    for i in range(candidates.shape[0]):
+    asked = np.empty(candidates.shape[0])
+    for i in range(candidates.shape[0]):  # all before the first logarithm, so that waits for memory overlap
         item = candidates[i]
-        price = np.float64(prices[item]) if 0 <= item < prices.shape[0] else np.nan
-        log_price = np.log(price) if price > 0.0 else np.nan
+        asked[i] = prices[item] if 0 <= item < prices.shape[0] else np.nan
+    for i in range(candidates.shape[0]):
+        log_price = np.log(asked[i]) if asked[i] > 0.0 else np.nan
         for c in range(op.shape[0]):
             how = op[c, 0]
             result = log_price

@@ -212,8 +212,8 @@ class Recent(Family):
 
     def view(self, user: int, time: int) -> View:
         """What the user's history is now; an unknown user has none."""
-        items, kinds = np.full(HISTORY, -1, np.int32), np.zeros(HISTORY, np.int8)
-        times = np.zeros(HISTORY, np.int64)
+        items, kinds = np.empty(HISTORY, np.int32), np.empty(HISTORY, np.int8)
+        times = np.empty(HISTORY, np.int64)
         n = ring_view(*self._state, user, items, kinds, times)
         return View(user, time, n, items, kinds, times)
 

@@ -24,12 +24,12 @@ def update(
 ) -> None:
     """Write each interaction over its user's oldest one."""
     for i in range(start, stop):
-        user = ints[i, USER]
-        if mask >> ints[i, KIND] & 1 and 0 <= user < total.shape[0]:
+        user = ints[USER, i]
+        if mask >> ints[KIND, i] & 1 and 0 <= user < total.shape[0]:
             place = total[user] % HISTORY
-            items[user, place] = ints[i, ITEM]
-            kinds[user, place] = ints[i, KIND]
-            times[user, place] = ints[i, TIME]
+            items[user, place] = ints[ITEM, i]
+            kinds[user, place] = ints[KIND, i]
+            times[user, place] = ints[TIME, i]
             total[user] += 1
 
 
@@ -44,14 +44,14 @@ def ring_view(
     kinds: Array,
     times: Array,
 ) -> int:
-    """Fill the buffers with a user's last interactions, newest first; return how many."""
-    if user < 0 or user >= total.shape[0]:
-        return 0
-    count = total[user]
-    n = min(count, HISTORY)
+    """Fill the buffers with a user's last interactions, newest first, then -1 and 0; return how many."""
+    count = total[user] if 0 <= user < total.shape[0] else 0
+    n, place = min(count, HISTORY), count % HISTORY
     for j in range(n):
-        place = (count - 1 - j) % HISTORY
+        place = place - 1 if place > 0 else HISTORY - 1
         items[j] = ring_items[user, place]
         kinds[j] = ring_kinds[user, place]
         times[j] = ring_times[user, place]
+    for j in range(n, HISTORY):
+        items[j], kinds[j], times[j] = -1, 0, 0
     return int(n)
