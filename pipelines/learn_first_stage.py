@@ -17,11 +17,13 @@ from recsys.data.requests import request_arrays
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.models import FIRST_STAGE, RERANKERS, first_stage_columns
 from recsys.pipelines.variants import Variant, cuts_of
-from recsys.ranking.linear import Linear, fit_linear
+from recsys.ranking.linear import Linear, draw_rows, fit_linear
 
 Array = NDArray[Any]
 SERVED = "full"  # the reranker whose score selects the rows
 FIRST_STAGE_FILE = "first_stage.json"
+OTHERS = 50  # rows of a request beside its positives that the weights are learned from
+NO_FOLD = 255  # of requests that teach nothing; folds end before
 
 
 class FirstStage:
@@ -43,48 +45,52 @@ class FirstStage:
     def __init__(self, describe: Describer, data: Prepared, variant: Variant, pool: Pool, l2: float) -> None:
         window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
         self._describe = describe
-        self._teach = np.isin(window, variant.train)
-        self._fold = data.requests[c.FOLD].to_numpy()
         self._cuts = cuts_of(data.log, request_arrays(data.requests), window, data.windows, variant)
-        self._described = (pool, *self._values(pool))
-        values, names = self._described[1:]
-        positive = _positive(pool, data)
-        folds = np.unique(self._fold[self._teach])
+        self._fold = np.where(np.isin(window, variant.train), data.requests[c.FOLD].to_numpy(), NO_FOLD)
+        self._names, self._values = self._described(pool)
+        self._request = _request_of_row(pool)
+        positive = _positive(pool, self._request, data) & (self._fold[self._request] != NO_FOLD)
+        rows, offsets = draw_rows(pool.offsets, positive, OTHERS)
         self.whole: dict[str, Linear] = {}
         self._without: dict[str, dict[int, Linear]] = {}
         for model in RERANKERS:
-            columns = first_stage_columns(model, names)
-            mine = values[:, [names.index(name) for name in columns]]
-            learn = partial(_learn, columns, mine, pool.offsets, positive, l2)
-            self.whole[model] = whole = learn(self._teach)
-            self._without[model] = {int(k): learn(self._teach & (self._fold != k), whole) for k in folds}
+            columns = first_stage_columns(model, self._names)
+            drawn = self._values[np.ix_(rows, [self._names.index(name) for name in columns])]
+            learn = partial(_learn, columns, drawn, offsets, positive[rows], l2)
+            self.whole[model] = whole = learn(self._fold != NO_FOLD)
+            folds = np.unique(self._fold[self._fold != NO_FOLD]).tolist()
+            self._without[model] = {k: learn(self._fold != k, whole) for k in folds}
 
-    def scores(self, pool: Pool) -> dict[str, Array]:
-        """``first_stage_<model>`` of the rows of the same requests: float32 (rows,) each."""
-        values, names = self._described[1:] if pool is self._described[0] else self._values(pool)
-        sizes = np.diff(pool.offsets)
-        out = {}
-        for model, whole in self.whole.items():
-            mine = np.ascontiguousarray(values[:, [names.index(name) for name in whole.columns]])
-            score = whole.score(mine)
-            for fold, linear in self._without[model].items():
-                rows = np.repeat(self._teach & (self._fold == fold), sizes)
-                score[rows] = linear.score(mine[rows])
-            out[FIRST_STAGE + model] = score
-        return out
+    def score(self, model: str, rows: Array | None = None) -> Array:
+        """One reranker's scores, float32, of some rows of the pool; of all by default."""
+        values = self._values if rows is None else self._values[rows]
+        return self._score(model, values, self._request if rows is None else self._request[rows])
+
+    def score_others(self, lists: Pool) -> dict[str, Array]:
+        """``first_stage_<model>`` of other rows of the same requests: float32 (rows,) each."""
+        _, values = self._described(lists)
+        request = _request_of_row(lists)
+        return {FIRST_STAGE + model: self._score(model, values, request) for model in self.whole}
 
     def save(self, path: Path) -> None:
         """Write the weights that were learned on all training requests."""
         path.write_text(json.dumps({model: linear.as_json() for model, linear in self.whole.items()}))
 
-    def _values(self, pool: Pool) -> tuple[Array, list[str]]:
-        blocks = (
-            self._describe.behaviour(self._cuts, pool.block()),
-            self._describe.interest(self._cuts, pool.block()),
-        )
-        return np.concatenate([values for _, values in blocks], axis=1), [
-            n for names, _ in blocks for n in names
-        ]
+    def _score(self, model: str, values: Array, request: Array) -> Array:
+        whole = self.whole[model]
+        mine = np.ascontiguousarray(values[:, [self._names.index(name) for name in whole.columns]])
+        fold = self._fold[request]
+        out = np.empty(len(mine), np.float32)
+        for k, linear in ((NO_FOLD, whole), *self._without[model].items()):
+            here = fold == k
+            out[here] = linear.score(mine[here])
+        return out
+
+    def _described(self, pool: Pool) -> tuple[list[str], Array]:
+        rows = pool.block()
+        blocks = self._describe.behaviour(self._cuts, rows), self._describe.interest(self._cuts, rows)
+        names = [name for names, _ in blocks for name in names]
+        return names, np.concatenate([values for _, values in blocks], axis=1)
 
 
 def _learn(
@@ -96,10 +102,10 @@ def _learn(
     requests: Array,
     start: Linear | None = None,
 ) -> Linear:
-    """Weights from the lists of some requests."""
-    sizes = np.diff(offsets)
-    rows = np.repeat(requests, sizes)
-    own = np.r_[0, np.cumsum(sizes[requests])].astype(np.int64)
+    """Weights from the drawn rows of some requests."""
+    sizes = np.diff(offsets) * requests
+    rows = np.repeat(requests, np.diff(offsets))
+    own = np.r_[0, np.cumsum(sizes)].astype(np.int64)
     return fit_linear(columns, values[rows], own, positive[rows], l2, start=start)
 
 
@@ -108,10 +114,13 @@ def load_first_stage(path: Path) -> Mapping[str, Linear]:
     return {model: Linear.from_json(given) for model, given in json.loads(path.read_text()).items()}
 
 
-def _positive(pool: Pool, data: Prepared) -> Array:
+def _request_of_row(pool: Pool) -> Array:
+    return np.repeat(np.arange(len(pool.offsets) - 1, dtype=np.int64), np.diff(pool.offsets))
+
+
+def _positive(pool: Pool, request: Array, data: Prepared) -> Array:
     """Which rows of the pool are targets."""
     n_items = len(data.items)
-    request = np.repeat(np.arange(len(pool.offsets) - 1, dtype=np.int64), np.diff(pool.offsets))
     wanted = data.truth.filter(pl.col(c.LABEL) > 0)
     keys = wanted[c.REQUEST].to_numpy().astype(np.int64) * n_items + wanted[c.ITEM].to_numpy()
     return np.isin(request * n_items + pool.items, keys)

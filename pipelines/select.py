@@ -15,7 +15,7 @@ from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, FirstStage
-from recsys.pipelines.models import FIRST_STAGE
+from recsys.pipelines.models import FIRST_STAGE, RERANKERS
 from recsys.pipelines.rows import LOGGED, kinds, rows_name, shown_pool
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
@@ -52,10 +52,10 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         if describe is not None:
             first = FirstStage(describe, data, variant, pool, config.select.l2)
             first.save(out / f"{name}.{FIRST_STAGE_FILE}")
-            of_pool = first.scores(pool)
-            keep = select_top(pool.offsets, of_pool[FIRST_STAGE + SERVED], config.select.n)
-            rows, scores = pool.take(keep), {model: score[keep] for model, score in of_pool.items()}
-            scores_of_shown = first.scores(shown) if shown is not None else NO_SCORES
+            keep = select_top(pool.offsets, first.score(SERVED), config.select.n)
+            rows = pool.take(keep)
+            scores = {FIRST_STAGE + model: first.score(model, keep) for model in RERANKERS}
+            scores_of_shown = first.score_others(shown) if shown is not None else NO_SCORES
             saw[f"first stage {name}"] = "+".join(variant.train)
         elif not logged:
             rows = pool.take(select(pool.offsets, pool.ranks, pool.sources, config.select))

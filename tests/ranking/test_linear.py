@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recsys.core.errors import DataError
-from recsys.ranking.linear import Linear, _derivatives, fit_linear
+from recsys.ranking.linear import Linear, _derivatives, draw_rows, fit_linear
 
 COLUMNS = ("pair_recent", "item_popularity", "pair_noise")
 TRUE = np.array([1.5, -0.7, 0.0])
@@ -39,11 +39,13 @@ def test_known_weights_come_back():
 def test_a_draw_of_the_other_rows_finds_nearly_the_same():
     values, offsets, positive = world()
     whole = fit_linear(COLUMNS, values, offsets, positive, 1.0)
-    drawn = fit_linear(COLUMNS, values, offsets, positive, 1.0, most=5)
+    rows, ends = draw_rows(offsets, positive, 5)
+    assert np.array_equal(np.diff(ends), np.full(150, 6))
+    assert positive[rows].sum() == positive.sum()
+    drawn = fit_linear(COLUMNS, values[rows], ends, positive[rows], 1.0)
     np.testing.assert_allclose(weights(drawn), weights(whole), atol=0.35)
-    assert not np.array_equal(drawn.weight, whole.weight)
-    again = fit_linear(COLUMNS, values, offsets, positive, 1.0, most=5)
-    assert np.array_equal(drawn.weight, again.weight)
+    assert np.array_equal(rows, draw_rows(offsets, positive, 5)[0])
+    assert not np.array_equal(rows, draw_rows(offsets, positive, 5, seed=1)[0])
 
 
 def test_another_start_ends_at_the_same_place():
@@ -116,15 +118,17 @@ def test_json_keeps_every_bit():
 def test_lists_without_a_contrast_are_refused(positive):
     values, offsets, flags = world(requests=3)
     flags[:] = positive
+    rows, ends = draw_rows(offsets, flags, 5)
+    assert (len(rows), ends.tolist()) == (0, [0, 0, 0, 0])
     with pytest.raises(DataError, match="a positive and another row; found none.*select.by=ranks"):
-        fit_linear(COLUMNS, values, offsets, flags)
+        fit_linear(COLUMNS, values[rows], ends, flags[rows])
 
 
 def test_requests_that_teach_nothing_change_nothing():
     values, offsets, positive = world(requests=40)
-    found = fit_linear(COLUMNS, values, offsets, positive, most=99)
+    found = fit_linear(COLUMNS, values, offsets, positive)
     longer = np.concatenate([values, values[:24]])
     more = np.concatenate([positive, np.zeros(12, np.bool_), np.ones(12, np.bool_)])
-    ends = np.concatenate([offsets, offsets[-1] + np.array([0, 12, 24])])
-    again = fit_linear(COLUMNS, longer, ends, more, most=99)
+    rows, ends = draw_rows(np.concatenate([offsets, offsets[-1] + np.array([12, 24])]), more, 99)
+    again = fit_linear(COLUMNS, longer[rows], ends, more[rows])
     assert np.array_equal(found.weight, again.weight)

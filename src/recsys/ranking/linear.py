@@ -93,26 +93,36 @@ def _moments(values: Array, mean: Array, scale: Array) -> None:
         scale[c] = deviation if deviation > 1e-6 else 1.0
 
 
-class _Lists(NamedTuple):
-    """Requests with something to learn: at least one positive and one other row."""
+def draw_rows(offsets: Array, positive: Array, most: int, seed: int = 0) -> tuple[Array, Array]:
+    """What is worth learning from: the positives of each request, and a draw of its other rows.
 
-    values: Array  # float32 (rows, columns)
-    offsets: Array
-    positive: Array  # bool (rows,)
+    Weights learned on a uniform draw of the alternatives are consistent (McFadden 1978).
 
+    Parameters
+    ----------
+    offsets : int64 array, shape (requests + 1,)
+    positive : bool array, shape (rows,)
+    most : int
+        Other rows of a request.
+    seed : int
 
-def _teaching(values: Array, offsets: Array, positive: Array, most: int) -> _Lists:
-    """What is learned from: requests with a contrast, their positives and a draw of the other rows."""
+    Returns
+    -------
+    rows : int64 array
+        Ascending. Requests without a positive, or with nothing else, have none.
+    offsets : int64 array, shape (requests + 1,)
+        Where each request's are among them.
+    """
     sizes = np.diff(offsets)
     request = np.repeat(np.arange(len(sizes)), sizes)
     found = np.bincount(request, weights=positive, minlength=len(sizes)).astype(np.int64)
-    draw = np.where(positive, -1.0, np.random.default_rng(0).random(len(request)))
+    draw = np.where(positive, -1.0, np.random.default_rng(seed).random(len(request)))
     place = np.empty(len(request), np.int64)
     place[np.lexsort((draw, request))] = np.arange(len(request)) - offsets[:-1][request]
     use = (found > 0) & (found < sizes)
     rows = np.flatnonzero(use[request] & (place < most + found[request]))
-    kept = np.bincount(request[rows], minlength=len(sizes))[use]
-    return _Lists(values[rows], np.r_[0, np.cumsum(kept)].astype(np.int64), positive[rows])
+    kept = np.bincount(request[rows], minlength=len(sizes))
+    return rows, np.r_[0, np.cumsum(kept)].astype(np.int64)
 
 
 def _derivatives(
@@ -140,7 +150,6 @@ def fit_linear(
     positive: Array,
     l2: float = 10.0,
     *,
-    most: int = 100,
     start: Linear | None = None,
 ) -> Linear:
     """Learn the weights from lists of which the positives are known.
@@ -151,40 +160,39 @@ def fit_linear(
     values : float32 array, shape (rows, columns)
         NaN is missing. Each is squeezed, ``sign(x) log(1 + |x|)``, and standardised.
     offsets : int64 array, shape (requests + 1,)
+        Requests without rows are left out; all others need a positive and another row (`draw_rows`).
     positive : bool array, shape (rows,)
     l2 : float
         Penalty on the squared weights, in units of one request's log likelihood.
-    most : int
-        Other rows of a request that are learned from, drawn alike: weights learned on a uniform draw of
-        the alternatives are consistent (McFadden 1978).
     start : Linear, optional
         Of nearly the same lists: its scales are kept and its weights are where the search begins.
 
     Raises
     ------
     DataError
-        Where no request has both a positive and another row.
+        Where there are no rows.
     """
-    lists = _teaching(values, offsets, np.asarray(positive, np.bool_), most)
-    if len(lists.offsets) < 2:
+    offsets = offsets[np.r_[True, np.diff(offsets) > 0]]
+    if not len(values):
         raise DataError(
             "the lists that the first stage learns from",
             expected="at least one request with a positive and another row",
             found="none",
             do="Raise candidates.depths, widen the window, or set select.by=ranks.",
         )
+    values = np.ascontiguousarray(values, np.float32)
     if start is None:
         mean, scale, w = np.zeros(len(columns)), np.ones(len(columns)), np.zeros(len(columns))
-        _moments(lists.values, mean, scale)
+        _moments(values, mean, scale)
     else:
         mean, scale, w = start.mean, start.scale, start.weight
-    x = np.empty(lists.values.shape)
-    _standard(lists.values, mean, scale, x)
-    value, gradient, curvature = _derivatives(x, lists.offsets, lists.positive, w, l2)
+    x = np.empty(values.shape)
+    _standard(values, mean, scale, x)
+    value, gradient, curvature = _derivatives(x, offsets, positive, w, l2)
     for _ in range(STEPS):
         step, size = np.linalg.solve(curvature, gradient), 1.0
         while size > SMALLEST_STEP:
-            found = _derivatives(x, lists.offsets, lists.positive, w + size * step, l2)
+            found = _derivatives(x, offsets, positive, w + size * step, l2)
             if found[0] >= value:
                 break
             size /= 2  # far from the optimum the whole step may go too far
