@@ -272,8 +272,8 @@ def test_one_stage_alone_refuses_where_what_it_needs_is_missing(toy, tmp_path, c
     said = capsys.readouterr()
     assert said.err == (
         "recsys: features: expected the output of the stage before it, prepare, for these data and settings; "
-        f"found none in {tmp_path}/work/prepare. Run it first: recsys prepare, with the same overrides (or "
-        "recsys run).\n"
+        f"found none in {tmp_path / 'work' / 'prepare'}. "
+        "Run it first: recsys prepare, with the same overrides (or recsys run).\n"
     )
     assert not (tmp_path / "run").exists()
     assert said.err.count("\n") == 1

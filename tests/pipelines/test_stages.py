@@ -39,6 +39,7 @@ from recsys.pipelines.train_ranker import (
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame
+from recsys.ranking.reranker import count_trees
 
 # What a stage imports without its output depending on more than values that are in its key.
 HARMLESS = {"recsys.pipelines.runner", "recsys.pipelines.settings", "recsys.pipelines.reads"}
@@ -201,13 +202,18 @@ def test_valid_stops_what_it_does_not_teach(monkeypatch):
     ]
 
 
-def test_a_fold_of_users_stops_and_then_everything_teaches(monkeypatch):
-    variant = Variant(train=("rank", "valid"), stop="folds")
-    calls, window, fold, fitted = taught(monkeypatch, variant)
+def test_folds_of_users_choose_the_trees_and_then_everything_teaches(monkeypatch):
+    asked = []
+
+    def spy(learn, folds, config):
+        asked.append((learn.n_requests, folds.tolist()))
+        return count_trees(learn, folds, config)
+
+    monkeypatch.setattr(train_ranker, "count_trees", spy)
+    calls, window, fold, fitted = taught(monkeypatch, Variant(train=("rank", "valid"), stop="folds"))
     teach = window != "test"
-    (learn, held, _), (whole, none, more) = calls
-    assert learn == np.flatnonzero(teach & (fold != 0)).tolist()
-    assert held == np.flatnonzero(teach & (fold == 0)).tolist()
+    assert asked == [(teach.sum(), fold[teach].tolist())]
+    ((whole, none, more),) = calls
     assert whole == np.flatnonzero(teach).tolist() and none is None
     assert more["num_iterations"] == fitted.best_iteration > 0
 
