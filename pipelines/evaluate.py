@@ -139,8 +139,11 @@ def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -
         return catalogue_scores(tower, vectors.tuned, vectors.raw, data.log, entrance[rows])[0]
 
     plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
-    known = data.log.item[: data.meta["counts"]["n_fit"]]
-    prior = plain[known[known >= 0]].mean(axis=0)
+    before = slice(0, data.meta["counts"]["n_fit"])
+    wanted = data.log.item[before][np.isin(data.log.kind[before], c.INTERACTIONS)]
+    prior = plain[wanted[wanted >= 0]].mean(
+        axis=0
+    )  # of users without a history: the mean item that was wanted
     users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
     half_life = half_life_days * DAY_US if asked.clock else np.inf
     return {
