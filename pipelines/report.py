@@ -58,6 +58,21 @@ def write_report(
     path.write_text(render(report), encoding="utf-8")
 
 
+_CLICK, _BUY = "how near the item is to what the user clicks", "how near the item is to what the user buys"
+LEARNED = {  # words for the columns that the encoder and the first stage give
+    "interest_click": f"{_CLICK}, by the trained encoder",
+    "interest_click_rank": f"{_CLICK}: its rank in the list",
+    "interest_click_z": f"{_CLICK}, against the rest of the list",
+    "interest_purchase": f"{_BUY}, by the trained encoder",
+    "interest_purchase_rank": f"{_BUY}: its rank in the list",
+    "interest_purchase_z": f"{_BUY}, against the rest of the list",
+    "text_similarity_mean": "likeness of the item's text to the user's last 50 items",
+    "text_similarity_last": "likeness of the item's text to the user's last item",
+    "text_similarity_max": "likeness of the item's text to the nearest of the user's last 10 items",
+    "first_stage_full": "the linear score by which the rows were selected",
+}
+
+
 def in_words(variant: Variant) -> str:
     """A variant in a sentence."""
     lists = {
@@ -100,7 +115,7 @@ def _setting(data: Prepared, config: "Config") -> Setting:
 
 def _importance(inputs: Mapping[str, Path], variant: str, config: "Config", clock: bool) -> pl.DataFrame:
     reranker = Reranker.load(inputs["train-ranker"] / variant / "full" / str(config.seeds[0]))
-    words = {column.name: column.meaning for column in catalogue(config.features, clock)}
+    words = {column.name: column.meaning for column in catalogue(config.features, clock)} | LEARNED
     rows = [
         (name, words.get(name, name.replace("_", " ")), gain) for name, gain in reranker.importance.items()
     ]

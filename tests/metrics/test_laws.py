@@ -6,9 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.core.errors import DataError
-from recsys.metrics.beyond import coverage, intra_list_diversity, novelty, popularity
 from recsys.metrics.bootstrap import interval, intervals, paired
-from recsys.metrics.dense import ndcg_of_gains
 from recsys.metrics.ranking import METRICS, WITHOUT_K, lists, per_request, positives
 
 COLUMNS = [(metric, k) for metric in METRICS for k in ((0,) if metric in WITHOUT_K else (0, 1, 3))]
@@ -47,53 +45,6 @@ def test_values_lie_within_zero_and_one_and_are_undefined_together(rows: list[tu
 @pytest.mark.kernel
 def test_gains_count_by_their_ratio(rows: list[tuple[int, float]], factor: float) -> None:
     np.testing.assert_allclose(values([(s, g * factor) for s, g in rows]), values(rows))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_dense_ndcg_is_that_of_the_lists(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scores, gains = (
-        rng.integers(0, 5, (20, 30)).astype(float),
-        rng.random((20, 30)) * (rng.random((20, 30)) < 0.3),
-    )
-    found = positives(lists(np.arange(21) * 30, scores.ravel(), gains.ravel()))
-    np.testing.assert_allclose(ndcg_of_gains(scores, gains, 7), per_request(found, "ndcg", 7))
-    there = rng.random((20, 30)) < 0.7
-    masked = ndcg_of_gains(scores, gains, 7, there)
-    for r in range(20):
-        mine = positives(lists(np.array([0, there[r].sum()]), scores[r, there[r]], gains[r, there[r]]))
-        assert masked[r] == pytest.approx(per_request(mine, "ndcg", 7)[0], nan_ok=True)
-
-
-def test_coverage_counts_each_item_once() -> None:
-    assert coverage(np.array([[0, 1], [1, -1]]), 4) == 0.5
-    assert coverage(np.array([3, 3, 3]), 4) == 0.25
-    assert coverage(np.array([], int), 4) == 0.0
-    assert np.isnan(coverage(np.array([], int), 0))
-
-
-def test_rare_items_are_novel_and_common_ones_popular() -> None:
-    counts, offsets = np.array([0, 10, 10, 1000]), np.array([0, 1, 2, 3, 4, 4])
-    items = np.arange(4)
-    new, known = novelty(items, offsets, counts), popularity(items, offsets, counts)
-    assert new[0] > new[1] == new[2] > new[3] > 0
-    assert known[:4].tolist() == [0.125, 0.5, 0.5, 0.875]
-    assert np.isnan(new[4]) and np.isnan(known[4])
-    both = novelty(np.array([0, 3]), np.array([0, 2]), counts)
-    assert both[0] == pytest.approx((new[0] + new[3]) / 2)
-
-
-def test_diversity_against_all_pairs() -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(8, 3))
-    items, offsets = np.array([0, 1, 2, 5, 7, 7, 3]), np.array([0, 4, 6, 7])
-    found = intra_list_diversity(items, offsets, vectors)
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    pairs = [1 - unit[i] @ unit[j] for i in items[:4] for j in items[:4] if i < j]
-    assert found[0] == pytest.approx(np.mean(pairs))
-    assert found[1] == pytest.approx(0.0)  # an item twice
-    assert np.isnan(found[2])
-    np.testing.assert_allclose(intra_list_diversity(items, offsets, vectors * 5), found, atol=1e-12)
 
 
 @pytest.mark.parametrize("shift", [-3.0, 0.0, 10.0])

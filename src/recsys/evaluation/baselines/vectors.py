@@ -23,15 +23,6 @@ def dot_scores(user_vectors: Array, item_vectors: Array) -> ScoreFn:
     return score
 
 
-def table_scores(scores: Array) -> ScoreFn:
-    """Scores that stand ready, shape (requests, items): a reference, or a model scored elsewhere."""
-
-    def score(rows: Array) -> Array:
-        return np.asarray(scores[rows])
-
-    return score
-
-
 def uncentred(vectors: Array, mean: Array) -> Array:
     """Undo the centring of unit vectors: the unit vector x with ``(x - mean) / |x - mean|`` as given.
 
