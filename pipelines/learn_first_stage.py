@@ -23,6 +23,7 @@ Array = NDArray[Any]
 SERVED = "full"  # the reranker whose score selects the rows
 FIRST_STAGE_FILE = "first_stage.json"
 OTHERS = 50  # rows of a request beside its positives that the weights are learned from
+BLOCK = 1 << 18  # rows that are copied at once
 NO_FOLD = 255  # of requests that teach nothing; folds end before
 
 
@@ -78,12 +79,15 @@ class FirstStage:
 
     def _score(self, model: str, values: Array, request: Array) -> Array:
         whole = self.whole[model]
-        mine = np.ascontiguousarray(values[:, [self._names.index(name) for name in whole.columns]])
-        fold = self._fold[request]
-        out = np.empty(len(mine), np.float32)
-        for k, linear in ((NO_FOLD, whole), *self._without[model].items()):
-            here = fold == k
-            out[here] = linear.score(mine[here])
+        columns = [self._names.index(name) for name in whole.columns]
+        out = np.empty(len(values), np.float32)
+        for begin in range(0, len(values), BLOCK):
+            block = slice(begin, begin + BLOCK)
+            fold = self._fold[request[block]]
+            for k, linear in ((NO_FOLD, whole), *self._without[model].items()):
+                here = fold == k
+                if here.any():
+                    out[block][here] = linear.score(values[block][np.ix_(here, columns)])
         return out
 
     def _described(self, pool: Pool) -> tuple[list[str], Array]:
