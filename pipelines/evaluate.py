@@ -32,10 +32,11 @@ from recsys.pipelines.models import RERANKERS
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.reads import count_read
 from recsys.pipelines.report import write_report
+from recsys.pipelines.rows import LOGGED, kind_of, kinds, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.settings import EvaluateConfig
 from recsys.pipelines.shop_references import shop_references
-from recsys.pipelines.train_ranker import load_rows, rows_of
+from recsys.pipelines.train_ranker import load_rows
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
@@ -176,11 +177,13 @@ def _reranked(
     inputs: Mapping[str, Path], variant: str, data: Prepared, rows: Array, seeds: tuple[int, ...]
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
     """Predictions of the rerankers on the rows that are theirs."""
-    table = load_rows(inputs, variant, data)
+    tables = {
+        kind: load_rows(inputs, rows_name(variant, kind), data) for kind in kinds(data) if kind != LOGGED
+    }
     keep = np.zeros(len(data.requests), np.bool_)
     keep[rows] = True
     for model in RERANKERS:
-        own = rows_of(model, table)
+        own = tables[kind_of(model, tables)]
         of_request = np.repeat(keep, own.frame.groups)
         frame = own.frame.select_requests(keep)
         block = RowBlock(frame.offsets, own.items[of_request])

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 RERANKERS = ("full", "no_interest", "behaviour_only", "text_only")
+ALONE = ("behaviour_only", "text_only")  # these have sources, and so rows, of their own
+TEXT_SOURCES = ("nearest",)
 FIRST_STAGE = "first_stage_"  # before a reranker's name: its own linear score
 TEXT = ("interest_", "text_similarity_")
 OF_AN_ITEM = ("item_", "pair_", *TEXT)  # what differs between the items of a request
@@ -28,3 +30,9 @@ def first_stage_columns(model: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         name for name in columns_of(model, names) if name.startswith(OF_AN_ITEM) and name not in listed
     )
+
+
+def sources_of(model: str, sources: Sequence[str]) -> tuple[str, ...]:
+    """The sources whose candidates a reranker may rank; all of them where it would have none."""
+    own = tuple(name for name in sources if (name in TEXT_SOURCES) == (model == "text_only"))
+    return own if model in ALONE and own else tuple(sources)

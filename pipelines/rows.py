@@ -1,5 +1,7 @@
 """Rows tables: whose lists they hold, what they are called, and the lists that were shown."""
 
+from collections.abc import Collection
+
 import numpy as np
 import polars as pl
 
@@ -7,6 +9,7 @@ from recsys.candidates.merge import Pool
 from recsys.core import columns as c
 from recsys.core.log import RowBlock
 from recsys.data.prepare import Prepared
+from recsys.pipelines.models import ALONE
 
 SHOWN = "shown"  # the pool's only source where the logged lists are ranked
 RETRIEVED, LOGGED = "retrieved", "logged"
@@ -18,9 +21,19 @@ def rows_name(variant: str, kind: str = RETRIEVED) -> str:
 
 
 def kinds(data: Prepared) -> tuple[str, ...]:
-    """The kinds of lists that the data gives: retrieved rows, and logged lists where any were shown."""
-    both = data.meta["rows"] == RETRIEVED and bool(data.truth[c.SHOWN].any())
-    return (RETRIEVED, LOGGED) if both else (RETRIEVED,)
+    """The kinds of lists that the data gives.
+
+    Rows to rank; where they are retrieved, also those of the rerankers that have rows of their own, and
+    the logged lists, where any were shown.
+    """
+    if data.meta["rows"] != RETRIEVED:
+        return (RETRIEVED,)
+    return (RETRIEVED, *ALONE, LOGGED) if data.truth[c.SHOWN].any() else (RETRIEVED, *ALONE)
+
+
+def kind_of(model: str, there: Collection[str]) -> str:
+    """The kind of list that a reranker ranks."""
+    return model if model in there else RETRIEVED
 
 
 def shown_pool(data: Prepared) -> Pool:

@@ -15,8 +15,8 @@ from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, FirstStage
-from recsys.pipelines.models import FIRST_STAGE, RERANKERS
-from recsys.pipelines.rows import LOGGED, kinds, rows_name, shown_pool
+from recsys.pipelines.models import FIRST_STAGE, RERANKERS, sources_of
+from recsys.pipelines.rows import LOGGED, RETRIEVED, kinds, rows_name, shown_pool
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
 from recsys.ranking.first_stage import SelectConfig, select, select_top
@@ -38,37 +38,55 @@ class Config:
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
-    """One rows table a variant, and the logged lists beside retrieved rows; logged lists are kept whole."""
+    """The rows tables of each variant, one a kind of list; logged lists are kept whole."""
     data = load(inputs["prepare"])
-    logged = data.meta["rows"] == "logged"
-    learned = config.select.by == "linear" and not logged
+    retrieved = data.meta["rows"] == RETRIEVED
+    learned = config.select.by == "linear" and retrieved
     describe = Describer(inputs, data, config.features, config.threads) if learned else None
-    tables, saw = [], {}
+    tables, saw, first = [], {}, None
     for name, variant in config.variants.items():
         frame = pl.read_parquet(inputs["candidates"] / f"{name}.parquet")
         pool = pool_of_frame(frame, data.requests[c.REQUEST].to_numpy())
-        shown = shown_pool(data) if LOGGED in kinds(data) else None
-        rows, scores, scores_of_shown = pool, NO_SCORES, NO_SCORES
         if describe is not None:
             first = FirstStage(describe, data, variant, pool, config.select.l2)
             first.save(out / f"{name}.{FIRST_STAGE_FILE}")
-            keep = select_top(pool.offsets, first.score(SERVED), config.select.n)
-            rows = pool.take(keep)
-            scores = {FIRST_STAGE + model: first.score(model, keep) for model in RERANKERS}
-            scores_of_shown = first.score_others(shown) if shown is not None else NO_SCORES
             saw[f"first stage {name}"] = "+".join(variant.train)
-        elif not logged:
-            rows = pool.take(select(pool.offsets, pool.ranks, pool.sources, config.select))
-        _write(rows, scores, out / f"{rows_name(name)}.parquet")
-        if shown is not None:
-            _write(shown, scores_of_shown, out / f"{rows_name(name, LOGGED)}.parquet")
-        if not logged:
-            tables.append(_recall(name, pool, rows, data))
+        for kind in kinds(data):
+            path = out / f"{rows_name(name, kind)}.parquet"
+            if kind == LOGGED:
+                shown = shown_pool(data)
+                _write(shown, first.score_others(shown) if first else NO_SCORES, path)
+                continue
+            keep = chosen(pool, kind, config.select, first) if retrieved else np.arange(len(pool.items))
+            scores = {FIRST_STAGE + model: first.score(model, keep) for model in RERANKERS} if first else {}
+            rows = pool.take(keep)
+            _write(rows, scores, path)
+            if retrieved and kind == RETRIEVED:
+                tables.append(_recall(name, pool, rows, data))
     artifacts: tuple[str, ...] = ()
     if tables:
         pl.concat(tables).write_parquet(out / RECALL)
         artifacts = (RECALL,)
     return Facts(saw=saw, artifacts=artifacts)
+
+
+def chosen(pool: Pool, kind: str, config: SelectConfig, first: FirstStage | None) -> Array:
+    """The places in the pool of the rows that some rerankers share, or that one has alone.
+
+    A reranker that has them alone gets as many as the others, out of what its own sources offered
+    (or nobody, where a catalogue is pooled whole), by its own order.
+    """
+    if kind == RETRIEVED:
+        if first is None:
+            return select(pool.offsets, pool.ranks, pool.sources, config)
+        return select_top(pool.offsets, first.score(SERVED), config.n)
+    mine = [pool.sources.index(source) for source in sources_of(kind, pool.sources)]
+    unranked = np.iinfo(np.int16).max
+    best = np.where(pool.ranks > 0, pool.ranks, unranked)
+    own = (best[:, mine].min(axis=1) < unranked) | (best.min(axis=1) == unranked)
+    order = -best[:, mine].min(axis=1).astype(np.float32) if first is None else first.score(kind)
+    keep = select_top(pool.offsets, np.where(own, order, -np.inf), config.n)
+    return keep[own[keep]]
 
 
 def _write(rows: Pool, scores: Mapping[str, Array], path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
 from recsys.pipelines.models import FIRST_STAGE, RERANKERS, columns_of
-from recsys.pipelines.rows import kinds, row_block, rows_name
+from recsys.pipelines.rows import LOGGED, kind_of, kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
 from recsys.ranking.config import RerankerConfig
@@ -22,7 +22,6 @@ from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.reranker import Reranker, count_trees, train
 
 Array = NDArray[Any]
-TEXT_SOURCES = ("nearest",)
 
 
 @dataclass(frozen=True)
@@ -34,36 +33,11 @@ class Config:
     seeds: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A variant's rows: the frame of all columns, and which source offered each row."""
+class Rows(NamedTuple):
+    """A rows table as rerankers take it."""
 
     frame: RankFrame
     items: Array  # int32 (rows,)
-    offered: Mapping[str, Array]  # source -> bool (rows,)
-
-    def keep(self, mask: Array) -> "Rows":
-        """Some of the rows; requests keep their places."""
-        ends = np.concatenate(([0], np.cumsum(mask)))
-        frame = RankFrame(
-            self.frame.columns,
-            np.ascontiguousarray(self.frame.values[mask]),
-            ends[self.frame.offsets].astype(np.int64),
-            self.frame.labels[mask],
-            None if self.frame.positions is None else self.frame.positions[mask],
-        )
-        return Rows(frame, self.items[mask], {name: flag[mask] for name, flag in self.offered.items()})
-
-
-def rows_of(model: str, rows: Rows) -> Rows:
-    """The rows that a reranker may rank: those that its own kind of source offered, alone.
-
-    Logged lists, and a catalogue that is pooled whole, are everyone's.
-    """
-    text = [flag for name, flag in rows.offered.items() if name in TEXT_SOURCES]
-    rest = [flag for name, flag in rows.offered.items() if name not in TEXT_SOURCES]
-    own = {"text_only": text, "behaviour_only": rest}.get(model, [])
-    return rows.keep(np.any(own, axis=0)) if own and text and rest else rows
 
 
 def load_rows(inputs: Mapping[str, Path], name: str, data: Prepared) -> Rows:
@@ -87,9 +61,7 @@ def load_rows(inputs: Mapping[str, Path], name: str, data: Prepared) -> Rows:
         if frame.width
     ]
     frame = side_by_side(blocks, row_block(table, len(data.requests)).offsets, labels, positions)
-    sources = [n.removeprefix("rank_") for n in table.columns if n.startswith("rank_")]
-    offered = {s: table[f"rank_{s}"].is_not_null().to_numpy() for s in sources}
-    return Rows(frame, table[c.ITEM].to_numpy(), offered)
+    return Rows(frame, table[c.ITEM].to_numpy())
 
 
 @dataclass(frozen=True)
@@ -104,9 +76,10 @@ class Lists:
 
 
 def lists_of(model: str, rows: Mapping[str, Rows], learn: str) -> Lists:
-    """What a reranker learns from, with its own columns and its own rows."""
-    wanted = [kind for kind in rows if learn in (kind, "both")] or list(rows)
-    frames = [rows_of(model, rows[kind]).frame for kind in wanted]
+    """What a reranker learns from, with its own columns: the rows that it ranks, logged lists, or both."""
+    ranked = kind_of(model, rows)
+    wanted = {"retrieved": (ranked,), "logged": (LOGGED,), "both": (ranked, LOGGED)}[learn]
+    frames = [rows[kind].frame for kind in wanted if kind in rows] or [rows[ranked].frame]
     return Lists(tuple(frame.select_columns(columns_of(model, frame.columns)) for frame in frames))
 
 

@@ -17,12 +17,13 @@ from recsys.features.attributes import Attributes
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.pipelines import evaluate, train_ranker
 from recsys.pipelines.features import attribute_block, context_block
+from recsys.pipelines.models import ALONE, sources_of
 from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.reads import count_read
 from recsys.pipelines.report import in_words
-from recsys.pipelines.rows import kinds, row_block, rows_name, shown_pool
-from recsys.pipelines.select import _of
+from recsys.pipelines.rows import kind_of, kinds, row_block, rows_name, shown_pool
+from recsys.pipelines.select import _of, chosen
 from recsys.pipelines.settings import load, raw_files
 from recsys.pipelines.shop_references import shop_references
 from recsys.pipelines.train_ranker import (
@@ -34,10 +35,10 @@ from recsys.pipelines.train_ranker import (
     fit,
     lists_of,
     load_rows,
-    rows_of,
 )
 from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.config import RerankerConfig
+from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.frame import RankFrame
 from recsys.ranking.reranker import count_trees
 
@@ -120,47 +121,64 @@ def test_text_and_behaviour_share_no_column_and_full_has_all(toy):
         assert tuple(settings["columns"]) == its, model
 
 
-def small(sources=("popular", "nearest")):
-    offered = {
-        "popular": np.array([True, True, False, False, True]),
-        "nearest": np.array([False, True, True, False, True]),
-    }
+def small():
     values = np.arange(10, dtype=np.float32).reshape(5, 2)
-    frame = RankFrame(
-        ("item_popularity", "interest_click"),
-        values,
-        np.array([0, 3, 3, 5]),
-        np.array([1, 0, 2, 0, 3], np.uint8),
-    )
-    return Rows(frame, np.arange(5, dtype=np.int32), {name: offered[name] for name in sources})
+    labels = np.array([1, 0, 2, 0, 3], np.uint8)
+    frame = RankFrame(("item_popularity", "interest_click"), values, np.array([0, 3, 3, 5]), labels)
+    return Rows(frame, np.arange(5, dtype=np.int32))
 
 
-def test_a_reranker_gets_the_rows_of_its_own_kind_of_source():
-    rows = small()
-    assert rows_of("full", rows) is rows and rows_of("no_interest", rows) is rows
-    text, rest = rows_of("text_only", rows), rows_of("behaviour_only", rows)
-    assert text.items.tolist() == [1, 2, 4]
-    assert text.frame.offsets.tolist() == [0, 2, 2, 3]
-    assert text.frame.labels.tolist() == [0, 2, 3]
-    assert rest.items.tolist() == [0, 1, 4]
-    assert rest.frame.offsets.tolist() == [0, 2, 2, 3]
-    assert text.offered["popular"].tolist() == [True, False, True]
-    # With one kind of source only, the rows are everyone's.
-    for sources in (("popular",), ("nearest",), ()):
-        assert all(len(rows_of(model, small(sources)).items) == 5 for model in RERANKERS)
+POOL = Pool(
+    ("popular", "nearest", "covisit"),
+    np.array([0, 4, 4, 6]),
+    np.arange(6, dtype=np.int32),
+    np.array([[1, 3, 0], [0, 1, 0], [2, 2, 9], [0, 0, 1], [1, 0, 0], [0, 0, 0]], np.int16),
+    np.zeros((6, 3), np.float32),
+)
+
+
+def test_a_reranker_that_stands_alone_chooses_from_its_own_sources():
+    assert sources_of("text_only", POOL.sources) == ("nearest",)
+    assert sources_of("behaviour_only", POOL.sources) == ("popular", "covisit")
+    assert sources_of("full", POOL.sources) == POOL.sources
+    assert sources_of("text_only", ("popular",)) == ("popular",)  # it would have none
+
+    def rows(kind, n):
+        return chosen(POOL, kind, SelectConfig(n=n), None).tolist()
+
+    # row 5 was offered by nobody: the catalogue is pooled whole, and it is everyone's, last
+    assert rows("retrieved", 2) == [0, 1, 4, 5]
+    assert rows("text_only", 2) == [1, 2, 5]
+    assert rows("behaviour_only", 2) == [0, 3, 4, 5]
+    assert rows("text_only", 9) == [0, 1, 2, 5]
+    assert rows("behaviour_only", 9) == [0, 2, 3, 4, 5]
+
+
+def test_a_reranker_that_stands_alone_gets_as_many_rows_as_the_others(toy):
+    tables = {kind: toy.table("select", rows_name("default", kind)) for kind in ("retrieved", *ALONE)}
+    assert {kind: table.group_by(c.REQUEST).len()["len"].max() for kind, table in tables.items()} == {
+        "retrieved": 25,
+        "text_only": 10,  # all that its one source has
+        "behaviour_only": 23,  # its three sources overlap
+    }
+    assert tables["text_only"]["rank_nearest"].null_count() == 0
+    offered = tables["behaviour_only"].select("rank_popular", "rank_repeat", "rank_covisit")
+    assert offered.filter(pl.all_horizontal(pl.all().is_null())).height == 0
 
 
 def test_lists_are_those_that_the_variant_names():
-    rows = {"retrieved": small(), "logged": small(())}
+    rows = {"retrieved": small(), "logged": small()}
 
     def learned(how, model="full"):
         return [frame.n_rows for frame in lists_of(model, rows, how).frames]
 
     assert learned("retrieved") == learned("logged") == [5]
     assert learned("both") == [5, 5]
+    rows["text_only"] = Rows(small().frame.select_requests(np.array([True, True, False])), small().items[:3])
     assert learned("both", "text_only") == [3, 5]
+    assert learned("retrieved", "text_only") == [3]
+    assert learned("retrieved") == [5]
     assert lists_of("text_only", rows, "both").frames[1].columns == ("interest_click",)
-    assert learned("logged", "full") == [5]
     only = {"retrieved": small()}  # nothing was shown: what there is teaches
     assert [frame.n_rows for frame in lists_of("full", only, "logged").frames] == [5]
 
@@ -233,7 +251,6 @@ def test_labels_of_the_rows_are_those_of_the_truth(toy, data):
     expected = [truth.get((r, i), 0) for r, i in zip(request.tolist(), rows.items.tolist(), strict=True)]
     assert rows.frame.labels.tolist() == expected
     assert set(expected) >= {0, 1}
-    assert set(rows.offered) == {"popular", "repeat", "covisit", "nearest"}
     shown = load_rows(inputs, "default.logged", data)
     assert shown.frame.positions is not None and shown.frame.positions.min() == 1
     assert rows.frame.positions is None  # an item that was not shown has no place
@@ -250,7 +267,9 @@ def test_row_blocks_have_a_place_for_empty_requests():
 
 def test_names_and_kinds_of_rows(data):
     assert (rows_name("strict"), rows_name("strict", "logged")) == ("strict", "strict.logged")
-    assert kinds(data) == ("retrieved", "logged")
+    assert kinds(data) == ("retrieved", "behaviour_only", "text_only", "logged")
+    assert kind_of("text_only", kinds(data)) == "text_only"
+    assert kind_of("full", kinds(data)) == kind_of("text_only", ("retrieved",)) == "retrieved"
     pool = shown_pool(data)
     assert pool.sources == ("shown",)
     assert pool.ranks[:, 0].tolist() == [
