@@ -31,6 +31,7 @@ from recsys.interest.vectors import load_vectors
 from recsys.pipelines.models import RERANKERS
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.reads import count_read
+from recsys.pipelines.recall import recall_of
 from recsys.pipelines.report import write_report
 from recsys.pipelines.rows import LOGGED, kind_of, kinds, rows_name
 from recsys.pipelines.runner import Facts, Stage
@@ -42,10 +43,11 @@ from recsys.ranking.reranker import Reranker
 
 Array = NDArray[Any]
 DAY_US = 86_400_000_000
-PREDICTIONS, METRICS, DIFFERENCES, REPORT = (
+PREDICTIONS, METRICS, DIFFERENCES, RECALL, REPORT = (
     "predictions.parquet",
     "metrics.parquet",
     "differences.parquet",
+    "recall.parquet",
     "report.html",
 )
 
@@ -84,16 +86,18 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     settings = EvaluationConfig(**chosen | {"rows": data.meta["rows"]})  # what competes is what was ranked
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     windows = ("valid", "test") if config.evaluation.read_test else ("valid",)
-    reads = count_read(out, config.name) if config.evaluation.read_test else None
+    reads = count_read(out, config.name, _truth_of(data, "test")) if config.evaluation.read_test else None
 
     parts: list[pl.DataFrame] = []
     slices: dict[str, Array] = {}
     preference = None
     requests = request_arrays(data.requests)
+    evaluated: dict[str, Array] = {}
     for name, variant in config.variants.items():
         rows = np.flatnonzero(np.isin(window, windows) & ~np.isin(window, variant.train))
         if not len(rows):
             continue  # what a variant learned is not what it is measured on
+        evaluated[name] = rows
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
@@ -124,8 +128,22 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     predictions.write_parquet(out / PREDICTIONS)
     metrics.write_parquet(out / METRICS)
     differences.write_parquet(out / DIFFERENCES)
-    write_report(out / REPORT, inputs, data, config, settings, metrics, differences, reads)
-    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=(METRICS, DIFFERENCES))
+    artifacts: tuple[str, ...] = (METRICS, DIFFERENCES)
+    recall = recall_of(inputs, evaluated, data)
+    if recall is not None:
+        recall.write_parquet(out / RECALL)
+        artifacts = (*artifacts, RECALL)
+    write_report(out / REPORT, inputs, data, config, settings, metrics, differences, recall, reads)
+    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=artifacts)
+
+
+def _truth_of(data: Prepared, window: str) -> pl.DataFrame:
+    """Targets of a window, by the ids of the raw data."""
+    asked = data.requests.filter(pl.col(c.WINDOW) == window).select(c.REQUEST, c.REQUEST_ID)
+    items = data.items.select(c.ITEM_ID).with_row_index(c.ITEM).cast({c.ITEM: pl.Int32})
+    targets = data.truth.filter(pl.col(c.LABEL) > 0)
+    found = targets.join(asked, on=c.REQUEST).join(items, on=c.ITEM)
+    return found.select(c.REQUEST_ID, c.ITEM_ID, c.LABEL)
 
 
 def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -> dict[str, ScoreFn]:
@@ -233,12 +251,14 @@ STAGE = Stage(
     "evaluate",
     work,
     (
+        "recsys.candidates",
         "recsys.evaluation",
         "recsys.metrics",
         "recsys.interest",
         "recsys.ranking",
         "recsys.pipelines.evaluate",
         "recsys.pipelines.models",
+        "recsys.pipelines.recall",
         "recsys.pipelines.report",
         "recsys.pipelines.shop_references",
     ),

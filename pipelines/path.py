@@ -72,7 +72,7 @@ READS = {
     "select": ("prepare", "train-encoder", "embed", "candidates"),
     "features": ("prepare", "train-encoder", "embed", "select"),
     "train-ranker": ("prepare", "select", "features"),
-    "evaluate": ("prepare", "train-encoder", "embed", "select", "features", "train-ranker"),
+    "evaluate": ("prepare", "train-encoder", "embed", "candidates", "select", "features", "train-ranker"),
     "bundle": ("prepare", "train-encoder", "embed", "select", "train-ranker"),
     "score": ("bundle",),
 }

@@ -15,7 +15,6 @@ from recsys.data.split import to_moment
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render
 from recsys.features.catalogue import catalogue
-from recsys.pipelines.select import RECALL
 from recsys.pipelines.train_encoder import TRAINING
 from recsys.pipelines.variants import Variant
 from recsys.ranking.reranker import Reranker
@@ -32,13 +31,12 @@ def write_report(
     settings: EvaluationConfig,
     metrics: pl.DataFrame,
     differences: pl.DataFrame,
+    recall: pl.DataFrame | None,
     reads: int | None,
 ) -> None:
     """Write the HTML report of one evaluation."""
     first = metrics[c.VARIANT][0]
     window = "test" if config.evaluation.read_test else "valid"
-    recall = inputs["select"] / RECALL
-    seen = metrics[c.WINDOW].unique().to_list()
     report = ReportInput(
         metrics=metrics,
         differences=differences,
@@ -46,7 +44,7 @@ def write_report(
         variant=first,
         window=window,
         setting=_setting(data, config),
-        recall=pl.read_parquet(recall).filter(pl.col(c.WINDOW).is_in(seen)) if recall.is_file() else None,
+        recall=recall,
         training=pl.read_parquet(inputs["train-encoder"] / TRAINING),
         importance=_importance(inputs, first, config, bool(data.meta["clock"])),
         ledger=data.ledger,

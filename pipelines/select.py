@@ -1,4 +1,4 @@
-"""Stage select: the rows of each request out of the pool, and the recall that they can reach."""
+"""Stage select: the rows of each request out of the pool."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.candidates.merge import Pool, pool_of_frame
-from recsys.candidates.recall import recall_table
 from recsys.core import columns as c
-from recsys.data.prepare import Prepared, load
+from recsys.data.prepare import load
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, FirstStage
 from recsys.pipelines.models import FIRST_STAGE, RERANKERS, sources_of
@@ -24,7 +23,6 @@ from recsys.state.family import StateConfig
 
 Array = NDArray[Any]
 NO_SCORES: Mapping[str, Array] = {}
-RECALL = "recall.parquet"
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,9 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     retrieved = data.meta["rows"] == RETRIEVED
     learned = config.select.by == "linear" and retrieved
     describe = Describer(inputs, data, config.features, config.threads) if learned else None
-    tables, saw, first = [], {}, None
+    saw: dict[str, str] = {}
+    n_rows: dict[str, int] = {}
+    first = None
     for name, variant in config.variants.items():
         frame = pl.read_parquet(inputs["candidates"] / f"{name}.parquet")
         pool = pool_of_frame(frame, data.requests[c.REQUEST].to_numpy())
@@ -59,15 +59,9 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
                 continue
             keep = chosen(pool, kind, config.select, first) if retrieved else np.arange(len(pool.items))
             scores = {FIRST_STAGE + model: first.score(model, keep) for model in RERANKERS} if first else {}
-            rows = pool.take(keep)
-            _write(rows, scores, path)
-            if retrieved and kind == RETRIEVED:
-                tables.append(_recall(name, pool, rows, data))
-    artifacts: tuple[str, ...] = ()
-    if tables:
-        pl.concat(tables).write_parquet(out / RECALL)
-        artifacts = (RECALL,)
-    return Facts(saw=saw, artifacts=artifacts)
+            _write(pool.take(keep), scores, path)
+            n_rows[rows_name(name, kind)] = len(keep)
+    return Facts(rows=n_rows, saw=saw)
 
 
 def chosen(pool: Pool, kind: str, config: SelectConfig, first: FirstStage | None) -> Array:
@@ -91,28 +85,6 @@ def chosen(pool: Pool, kind: str, config: SelectConfig, first: FirstStage | None
 
 def _write(rows: Pool, scores: Mapping[str, Array], path: Path) -> None:
     rows.frame().with_columns(pl.Series(name, score) for name, score in scores.items()).write_parquet(path)
-
-
-def _recall(variant: str, pool: Pool, rows: Pool, data: Prepared) -> pl.DataFrame:
-    """The recall ceiling by window."""
-    window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
-    parts = []
-    for name in dict.fromkeys(window):
-        here = np.flatnonzero(window == name)
-        request = here.astype(np.int32)
-        table = recall_table(_of(pool, here), request, data.truth, _of(rows, here))
-        parts.append(table.with_columns(variant=pl.lit(variant), window=pl.lit(str(name))))
-    return pl.concat(parts)
-
-
-def _of(pool: Pool, here: Array) -> Pool:
-    """Some requests of a pool."""
-    sizes = np.diff(pool.offsets)
-    keep = np.zeros(len(sizes), np.bool_)
-    keep[here] = True
-    rows = np.flatnonzero(np.repeat(keep, sizes))
-    offsets = np.concatenate(([0], np.cumsum(sizes[here]))).astype(np.int64)
-    return Pool(pool.sources, offsets, pool.items[rows], pool.ranks[rows], pool.scores[rows])
 
 
 STAGE = Stage(

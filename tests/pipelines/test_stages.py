@@ -21,9 +21,10 @@ from recsys.pipelines.models import ALONE, sources_of
 from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.reads import count_read
+from recsys.pipelines.recall import _of, recall_of
 from recsys.pipelines.report import in_words
 from recsys.pipelines.rows import kind_of, kinds, row_block, rows_name, shown_pool
-from recsys.pipelines.select import _of, chosen
+from recsys.pipelines.select import chosen
 from recsys.pipelines.settings import load, raw_files
 from recsys.pipelines.shop_references import shop_references
 from recsys.pipelines.train_ranker import (
@@ -310,9 +311,26 @@ def test_some_requests_of_a_pool():
 def test_reads_of_the_test_window_are_counted_by_name(tmp_path):
     stage = tmp_path / "work" / "evaluate" / "0123"
     stage.mkdir(parents=True)
-    assert [count_read(stage, name) for name in ("office", "office", "news", "office")] == [1, 2, 1, 3]
+    office, news = (pl.DataFrame({c.REQUEST_ID: ["a", "b"], c.LABEL: [1, label]}) for label in (1, 2))
+    reads = (("office", office), ("office", office), ("news", news), ("another name", office[::-1]))
+    assert [count_read(stage, *read) for read in reads] == [1, 2, 1, 3]
     lines = (tmp_path / "test-reads.jsonl").read_text().splitlines()
-    assert [json.loads(line)["name"] for line in lines] == ["office", "office", "news", "office"]
+    assert [json.loads(line)["name"] for line in lines] == [name for name, _ in reads]
+
+
+def test_the_recall_ceiling_is_told_of_the_windows_that_are_looked_at(toy, data):
+    inputs = {name: toy.stage(name) for name in ("candidates", "select")}
+    window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
+    valid = np.flatnonzero(window == "valid")
+    found = recall_of(inputs, {"default": valid}, data)
+    assert found is not None and found["window"].unique().to_list() == ["valid"]
+    truth = data.truth.filter(pl.col(c.LABEL) > 0, pl.col(c.REQUEST).is_in(valid))
+    rows = toy.table("select", "default")
+    hit = truth.join(rows, on=[c.REQUEST, c.ITEM], how="semi").height
+    assert found.filter(pl.col("source") == "rows")["recall"].item() == pytest.approx(hit / truth.height)
+    told = toy.table("evaluate", "recall")
+    assert set(told["window"]) == {"valid", "test"}
+    assert recall_of(inputs, {}, data) is None
 
 
 @pytest.fixture(scope="module")
