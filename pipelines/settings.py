@@ -41,7 +41,7 @@ class DataConfig(FilesConfig):
     time : {"real", "order"}
         Whether timestamps are times, or no more than an order.
     real_from : str, optional
-        From when on they are times, where only a part is.
+        From when on they are times, where only a part is; earlier events have an order and no age.
     shop : ShopConfig
         Of the demo shop.
     clean, text, pairs
