@@ -5,6 +5,8 @@ import os
 import shutil
 from pathlib import Path
 
+from recsys.core.artefact import link_or_copy
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a file beside its place and rename it there."""
@@ -37,9 +39,9 @@ def publish(source: Path, place: Path) -> None:
     partial = place.with_name(f".tmp-{os.getpid()}-{place.name}")
     remove(partial)
     if source.is_dir():
-        shutil.copytree(source, partial, copy_function=_hard_link)
+        shutil.copytree(source, partial, copy_function=link_or_copy)
     else:
-        _hard_link(str(source), str(partial))
+        link_or_copy(source, partial)
     if place.is_dir() and not place.is_symlink():  # a folder cannot be renamed over a full one
         old = place.with_name(f".old-{os.getpid()}-{place.name}")
         place.rename(old)
@@ -55,11 +57,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _hard_link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

@@ -4,13 +4,14 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Literal, NamedTuple
+
+from recsys.pipelines.commit import git_commit
 
 Sense = Literal["min", "max", "none"]
 
@@ -93,22 +94,6 @@ def machine() -> str:
     )
 
 
-def commit() -> str:
-    """The commit measured; "+" where the tree differs from it."""
-    try:
-        here = Path(__file__).resolve().parent
-        head = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return head.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def table(figures: Sequence[Figure]) -> str:
     """The figures as text, one a line."""
     lines = [("figure", "value", "unit", "range", "goal", "holds", "note")]
@@ -140,7 +125,7 @@ def report(bench: str, figures: Sequence[Figure], out: Path | None) -> None:
     if out is not None:
         told = {
             "bench": bench,
-            "commit": commit(),
+            "commit": git_commit(12) or "unknown",
             "machine": machine(),
             "figures": [asdict(f) for f in figures],
         }

@@ -10,10 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
+from recsys.core import tables
 from recsys.core.artefact import read_array
 from recsys.core.as_of import available
 from recsys.core.errors import ConfigError
 from recsys.core.log import RowBlock, heads
+from recsys.core.tables import check
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
 from recsys.evaluation.baselines.popularity import popularity_scores
@@ -116,7 +118,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             found=", ".join(config.variants),
             do="Set evaluation.read_test=true, or add a variant that leaves a window aside.",
         )
-    predictions = pl.concat(parts, how="diagonal_relaxed")
+    predictions = check(pl.concat(parts, how="diagonal_relaxed"), tables.PREDICTIONS)
     metrics, differences = evaluate(
         predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),
         data.truth,
@@ -126,7 +128,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         preference=preference,
     )
     predictions.write_parquet(out / PREDICTIONS)
-    metrics.write_parquet(out / METRICS)
+    check(metrics, tables.METRICS).write_parquet(out / METRICS)
     differences.write_parquet(out / DIFFERENCES)
     artifacts: tuple[str, ...] = (METRICS, DIFFERENCES)
     recall = recall_of(inputs, evaluated, data)
@@ -155,7 +157,7 @@ def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -
     entrance = heads(data.log, asked.user, cuts["user"])
 
     def encoder(rows: Array) -> Array:
-        return catalogue_scores(tower, vectors.tuned, vectors.raw, data.log, entrance[rows])[0]
+        return catalogue_scores(tower, vectors.tuned, data.log, entrance[rows])
 
     plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
     before = slice(0, data.meta["counts"]["n_fit"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.core.log import RowBlock
+from recsys.core.tables import ROWS, check
 from recsys.data.prepare import load
 from recsys.data.requests import request_arrays
 from recsys.features.attributes import Attributes
@@ -67,7 +68,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         for kind in kinds(data):
             name = rows_name(variant_name, kind)
             table = pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM])
-            rows = row_block(table, len(data.requests))
+            rows = row_block(check(table, ROWS), len(data.requests))
             blocks = [
                 describe.behaviour(cuts, rows),
                 attribute_block(of_items, of_users, requests.user, rows),

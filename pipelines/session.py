@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.core.errors import ConfigError
 from recsys.pipelines import keys
+from recsys.pipelines.commit import git_commit
 from recsys.pipelines.door import to_dataclass
 from recsys.pipelines.manifest import MANIFEST
 from recsys.pipelines.runner import Runner
@@ -76,23 +76,6 @@ def asked(config: DictConfig) -> dict[str, Any]:
     """The settings that decide what comes out; where it goes and who records it do not."""
     whole: Any = OmegaConf.to_container(config, resolve=True)
     return {key: value for key, value in whole.items() if key not in ("paths", "tracking", "force")}
-
-
-def git_commit() -> str:
-    """The commit that the code is at, with "+" where files differ from it; "" outside a repository."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (
-            "+" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import PrepareConfig
 from recsys.data.requests import RequestsConfig
-from recsys.data.sources.files import FilesConfig
+from recsys.data.sources.files import SPECS, FilesConfig, find
 from recsys.data.sources.shop import ShopConfig
 from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
@@ -41,7 +41,7 @@ class DataConfig(FilesConfig):
     time : {"real", "order"}
         Whether timestamps are times, or no more than an order.
     real_from : str, optional
-        From when on they are times, where only a part is.
+        From when on they are times, where only a part is; earlier events have an order and no age.
     shop : ShopConfig
         Of the demo shop.
     clean, text, pairs
@@ -157,6 +157,5 @@ def raw_files(config: DataConfig) -> dict[str, Path]:
             found=f"{config.dir!r}, which is {'a file' if folder.exists() else 'not there'}",
             do="Set data.dir to it.",
         )
-    names = ("events", "items", "users", "impressions")
-    found = {name: path for name in names for path in sorted(folder.glob(f"{name}*"))[:1]}
+    found = {name: path for name in SPECS if (path := find(config, name)) is not None}
     return found or {"data": folder}

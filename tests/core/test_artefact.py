@@ -2,13 +2,22 @@
 
 import json
 import mmap
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from recsys.core.artefact import read_archive, read_array, read_columns, read_json, reading, require
+from recsys.core.artefact import (
+    link_or_copy,
+    read_archive,
+    read_array,
+    read_columns,
+    read_json,
+    reading,
+    require,
+)
 from recsys.core.errors import BundleError, MissingExtraError
 
 
@@ -173,3 +182,19 @@ def test_errors_that_say_it_already_pass() -> None:
         with pytest.raises(type(error)) as caught, reading("f.bin", "a graph"):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_is_linked_or_else_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    def other_disk(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", other_disk)
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.write_text("x")
+    link_or_copy(one, str(two))
+    assert two.read_text() == "x"
+    assert (one.stat().st_ino == two.stat().st_ino) is linked

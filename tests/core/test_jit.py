@@ -1,6 +1,7 @@
 """The compile decorator: where its cache lies, what names it, and that it works without one."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,12 +104,23 @@ def test_another_numba_has_another_cache(monkeypatch: pytest.MonkeyPatch) -> Non
     assert jit._fingerprint() != before
 
 
-def test_the_sources_are_the_files_that_hold_kernels() -> None:
+def test_the_sources_are_all_files_that_compiled_code_may_take_in() -> None:
     files = list(jit._sources())
     names = {"/".join(p.parts[-2:]) for p in files}
-    assert {"core/log.py", "core/gaps.py", "core/codes.py", "interest/user.py", "interest/score.py"} <= names
-    assert "core/errors.py" not in names and "data/clean.py" not in names
-    assert files == sorted(files)
+    assert {"core/log.py", "interest/user.py", "encoder/batch.py"} <= names  # hold kernels
+    assert {"core/columns.py", "state/family.py"} <= names  # hold constants that kernels read
+    assert "data/clean.py" not in names
+    assert files == sorted(files) and len(files) == len(set(files))
+
+
+def test_no_kernel_and_nothing_that_it_may_import_lies_outside_the_hashed_rooms() -> None:
+    root = Path(jit.__file__).resolve().parent.parent
+    hashed = set(jit._sources())
+    for path in root.rglob("*.py"):
+        if "pipelines" not in path.parts and "import kernel" in path.read_text():
+            assert path in hashed, path
+            for line in re.findall(r"^from recsys\.(\w+)", path.read_text(), re.M):
+                assert line in jit.ROOMS, (path, line)
 
 
 def test_numbas_own_setting_is_given_back() -> None:

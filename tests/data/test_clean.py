@@ -13,11 +13,9 @@ Build = Callable[..., pl.DataFrame]
 KNOWN = pl.Series(list("abcd"))
 
 
-def clean(
-    frame: pl.DataFrame, config: CleanConfig | None = None, seen: tuple[str, ...] = ()
-) -> tuple[pl.DataFrame, Ledger]:
+def clean(frame: pl.DataFrame, config: CleanConfig | None = None) -> tuple[pl.DataFrame, Ledger]:
     ledger = Ledger()
-    return causal_rows(frame, KNOWN, config or CleanConfig(), ledger, seen), ledger
+    return causal_rows(frame, KNOWN, config or CleanConfig(), ledger), ledger
 
 
 def line(ledger: Ledger, rule: str) -> tuple[int, int]:
@@ -47,12 +45,6 @@ def test_a_repeated_event_id_counts_once_and_a_missing_one_never_repeats(events:
     assert line(ledger, "repeated_event_id") == (1, 4)
 
 
-def test_event_ids_of_earlier_batches_are_remembered(events: Build) -> None:
-    rows = [("u", "a", 0, "click"), ("u", "b", 1, "click"), ("u", "c", 2, "click")]
-    kept, _ = clean(events(rows, event_id=["e1", "e2", None]), seen=("e1",))
-    assert kept["item_id"].to_list() == ["b", "c"]
-
-
 def test_equal_rows_are_kept_and_counted_unless_asked(events: Build) -> None:
     frame = events([("u", "a", 0, "click")] * 3 + [("u", "a", 1, "click")])
     kept, ledger = clean(frame)
@@ -72,15 +64,6 @@ def test_later_rows_change_nothing_about_earlier_ones(events: Build, policy: str
     short, _ = clean(events(rows, event_id=["1", "2", "1", "3"]), config)
     long, _ = clean(events(rows + more, event_id=["1", "2", "1", "3", "3", "2", "9"]), config)
     assert long.head(short.height).equals(short)
-
-
-def test_in_batches_or_at_once_is_the_same(events: Build) -> None:
-    rows = [("u", "a", 0, "click"), ("u", "b", 1, "click"), ("u", "a", 2, "click"), ("v", "q", 3, "click")]
-    frame = events(rows, event_id=["1", "2", "1", "4"])
-    whole, _ = clean(frame)
-    first, _ = clean(frame.head(2))
-    second, _ = clean(frame.tail(2), seen=("1", "2"))
-    assert pl.concat([first, second]).equals(whole)
 
 
 def test_nothing_left_is_an_error_that_names_the_cause(events: Build) -> None:

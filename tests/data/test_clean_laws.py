@@ -1,4 +1,4 @@
-"""Each cleaning rule alone, with its line in the ledger; and cleaning in batches as in a stream."""
+"""Each cleaning rule alone, with its line in the ledger; and cleaning a part as the whole."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ Build = Callable[..., pl.DataFrame]
 KNOWN = pl.Series(list("abcd"))
 
 
-def clean(frame: pl.DataFrame, seen: Any = (), **config: Any) -> tuple[list[str], dict[str, tuple[int, int]]]:
+def clean(frame: pl.DataFrame, **config: Any) -> tuple[list[str], dict[str, tuple[int, int]]]:
     ledger = Ledger()
-    kept = causal_rows(frame, KNOWN, CleanConfig(**config), ledger, seen)
+    kept = causal_rows(frame, KNOWN, CleanConfig(**config), ledger)
     lines = ledger.frame()
     check(lines, LEDGER)
     assert set(lines["scope"]) == {"causal"} and set(lines["table"]) == {"events"}
@@ -49,8 +49,6 @@ def test_the_first_delivery_of_an_event_id_counts(events: Build) -> None:
     rows = [("u", "a", 0, "click"), ("v", "b", 1, "click"), ("w", "c", 2, "click"), ("u", "d", 3, "click")]
     users, lines = clean(events(rows, event_id=["1", "1", None, None]))
     assert users == ["u", "w", "u"] and lines["repeated_event_id"] == (1, 3)
-    users, lines = clean(events(rows, event_id=["1", "2", None, None]), seen=["2", "9"])
-    assert users == ["u", "w", "u"] and lines["repeated_event_id"] == (1, 3)
 
 
 def test_without_event_ids_there_is_no_such_rule(events: Build) -> None:
@@ -71,17 +69,14 @@ def test_a_row_that_differs_in_any_column_is_no_twin(events: Build) -> None:
     assert clean(frame, exact_duplicates="drop")[0] == ["u", "u"]
 
 
-def test_cleaning_in_batches_is_cleaning_at_once(events: Build) -> None:
+def test_what_comes_later_changes_nothing_that_was_kept(events: Build) -> None:
     rows = [("u", "abz"[i % 3], float(i), "click") for i in range(12)]
     ids = [str(i % 7) for i in range(12)]
     frame = events(rows, event_id=ids)
     whole = causal_rows(frame, KNOWN, CleanConfig(), Ledger())
     for cut in (1, 5, 11):
-        parts = [
-            causal_rows(frame.head(cut), KNOWN, CleanConfig(), Ledger()),
-            causal_rows(frame.slice(cut), KNOWN, CleanConfig(), Ledger(), seen_event_ids=set(ids[:cut])),
-        ]
-        assert pl.concat(parts).equals(whole)
+        part = causal_rows(frame.head(cut), KNOWN, CleanConfig(), Ledger())
+        assert part.equals(whole.head(part.height))
 
 
 def test_clean_rows_are_clean(events: Build) -> None:

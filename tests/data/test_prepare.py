@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 
 from recsys.core import tables as specs
+from recsys.core.as_of import Policy, cut, pair_heads
 from recsys.core.errors import BundleError, ConfigError, DataError
 from recsys.core.tables import check
 from recsys.data.clean import CleanConfig
 from recsys.data.door import Tables
 from recsys.data.prepare import PrepareConfig, Prepared, load, prepare, save
-from recsys.data.requests import RequestsConfig
+from recsys.data.requests import RequestsConfig, request_arrays
 from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
 
@@ -87,9 +88,9 @@ def test_requests_and_truth_point_at_items_and_users(tables: Tables) -> None:
 
 
 def test_meta_says_what_was_made(tables: Tables) -> None:
-    meta = prepare(tables, replace(CONFIG, time="order", real_from="2024-01-03")).meta
+    meta = prepare(tables, replace(CONFIG, time="order", real_from="2024-01-02")).meta
     assert meta["clock"] is False
-    assert meta["real_from"] == meta["windows"]["valid"]
+    assert meta["real_from"] == meta["windows"]["rank"]
     assert (meta["unit"], meta["rows"]) == ("event", "retrieved")
     counts = {"n_users": 4, "n_items": 4, "n_categories": 2, "n_brands": 0, "n_events": 9, "n_requests": 5}
     assert meta["counts"] == {**counts, "n_truth": 5, "n_fit": 4}
@@ -226,6 +227,48 @@ def test_what_cannot_be_prepared_is_one_error(tables: Tables, config: PrepareCon
 def test_events_of_strangers_alone_are_an_error(tables: Tables) -> None:
     with pytest.raises(DataError, match="found no known item in 10 events"):
         prepare(replace(tables, events=tables.events.with_columns(item_id=pl.lit("x9"))), CONFIG)
+
+
+def test_what_came_before_the_clock_has_an_order_and_no_age(tables: Tables) -> None:
+    plain, made = prepare(tables, CONFIG), prepare(tables, replace(CONFIG, real_from="2024-01-02"))
+    start = made.windows.rank
+    early = made.events["timestamp"].dt.epoch("us") < start
+    assert 1 < early.sum() < made.log.time.size
+    # three moments (a list and its click share one) in the last three microseconds
+    assert made.log.time[: early.sum()].tolist() == [start - 3, start - 3, start - 2, start - 1]
+    assert made.log.time[early.sum() :].tolist() == plain.log.time[early.sum() :].tolist()
+    for name, one, other in zip(made.log._fields, made.log, plain.log, strict=True):
+        assert name == "time" or one.tobytes() == other.tobytes()
+    for name in ("events", "items", "users", "requests", "truth"):
+        assert getattr(made, name).equals(getattr(plain, name)), "tables keep their times, and windows too"
+    assert made.windows == plain.windows
+
+
+def test_what_a_request_or_a_pair_sees_is_the_same_with_and_without_a_clock(tables: Tables) -> None:
+    plain, made = prepare(tables, CONFIG), prepare(tables, replace(CONFIG, real_from="2024-01-02"))
+    arrays = request_arrays(made.requests)
+    for key, seen in cut(made.log, arrays, Policy()).items():
+        assert seen.tolist() == cut(plain.log, arrays, Policy())[key].tolist()
+    assert pair_heads(made.log).tolist() == pair_heads(plain.log).tolist()
+
+
+def test_a_clock_that_starts_in_the_middle_of_fit_or_before_all(tables: Tables) -> None:
+    made = prepare(tables, replace(CONFIG, real_from="2024-01-01T03:00"))
+    three = 1_704_078_000_000_000
+    assert made.log.time[:4].tolist() == [three - 2, three - 2, three - 1, three + 2 * 3_600_000_000]
+    early = prepare(tables, replace(CONFIG, real_from="2023-12-01"))
+    assert _bytes(early) == _bytes(prepare(tables, CONFIG))
+
+
+def test_no_request_may_lie_before_the_clock(tables: Tables) -> None:
+    text = (
+        r"data.real_from: expected no requests before it, so a time up to split.rank, 2024-01-02 .*; found "
+    )
+    with pytest.raises(ConfigError, match=text + "2024-01-03, and requests in rank, valid, test"):
+        prepare(tables, replace(CONFIG, real_from="2024-01-03"))
+    requests = RequestsConfig(windows=("fit", "rank"))
+    with pytest.raises(ConfigError, match=text + "2024-01-02, and requests in fit, rank"):
+        prepare(tables, replace(CONFIG, real_from="2024-01-02", requests=requests))
 
 
 def test_a_misspelt_clock_is_refused() -> None:

@@ -61,6 +61,8 @@ def test_mind_counts_a_click_once_and_never_shows_it_to_its_request() -> None:
     )
     made = made_of("mind_small_7k", config, 5.0)
     assert windows_of(made)["test"] == 1306
+    before = (made.events["timestamp"].dt.epoch("us") < made.meta["real_from"]).sum()
+    assert before > 180_000 and made.meta["real_from"] - made.log.time[0] <= before  # microseconds
     kinds = np.bincount(made.log.kind, minlength=6)
     assert (kinds[IMPRESSION], kinds[CLICK]) == (262_619, 194_063)
     assert int((made.log.request[made.log.kind == CLICK] >= 0).sum()) == 10_403

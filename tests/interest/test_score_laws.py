@@ -212,7 +212,7 @@ def test_query_vectors_are_the_click_heads(world: World) -> None:
 
 
 def test_a_query_ranks_the_catalogue_as_its_scores_do(world: World) -> None:
-    encoder, _ = catalogue_scores(world.tower, world.tuned, world.raw, world.log, world.heads)
+    encoder = catalogue_scores(world.tower, world.tuned, world.log, world.heads)
     queries = query_vectors(world.tower, world.tuned, world.log, world.heads)
     known = np.arange(50) != 7
     assert np.allclose(encoder[:, known], queries @ world.tuned[known].T, atol=1e-5)

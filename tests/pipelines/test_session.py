@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import re
 
 import pytest
 
@@ -10,7 +9,7 @@ from recsys.core.errors import ConfigError
 from recsys.pipelines import keys
 from recsys.pipelines.door import compose
 from recsys.pipelines.runner import Stage
-from recsys.pipelines.session import PathsConfig, asked, git_commit, run_folder, session
+from recsys.pipelines.session import PathsConfig, asked, run_folder, session
 
 NOW = dt.datetime(2026, 3, 4, 5, 6, 7)
 PREPARE = Stage("prepare", lambda inputs, config, out: None, ())
@@ -29,12 +28,6 @@ def test_a_run_gets_a_folder_of_its_own(tmp_path):
 def test_a_name_that_is_no_folder_is_refused(name):
     with pytest.raises(ConfigError, match="name: expected a word without slashes"):
         run_folder(PathsConfig(), name, NOW)
-
-
-def test_the_commit_is_a_hash_or_nothing(monkeypatch):
-    assert re.fullmatch(r"([0-9a-f]{40}\+?)?", git_commit())
-    monkeypatch.setenv("PATH", "")
-    assert git_commit() == ""
 
 
 def overrides(tmp_path):

@@ -105,6 +105,15 @@ def test_the_place_of_files_does_not_count_but_their_content_does(tmp_path):
     assert raw_files(load([])[0].data) == {}
 
 
+def test_the_files_that_are_hashed_are_those_that_are_read(tmp_path):
+    for name in ("events-old.parquet", "events.parquet", "events.csv", "items_2.csv", "items.csv"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "users").mkdir()
+    config = load(["data=files", f"data.dir={tmp_path}"])[0].data
+    found = {"events": "events.parquet", "items": "items.csv", "users": "users"}
+    assert raw_files(config) == {table: tmp_path / name for table, name in found.items()}
+
+
 def test_text_and_behaviour_share_no_column_and_full_has_all(toy):
     names = [*toy.table("features", "default.features").columns, *INTEREST_COLUMNS]
     columns = {model: columns_of(model, names) for model in RERANKERS}

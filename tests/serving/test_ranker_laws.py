@@ -268,6 +268,46 @@ def test_an_unusable_event_is_named(ranker: Ranker, event: Any, text: str) -> No
     assert caught.value.do == "None of the events was applied."
 
 
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (
+            datetime(2224, 1, 1, tzinfo=UTC),
+            "event 1, timestamp: expected a time between 1990 and 2100; found 2224",
+        ),
+        (
+            datetime(1970, 1, 1, tzinfo=UTC),
+            "event 1, timestamp: expected a time between 1990 and 2100; found 1970",
+        ),
+        (
+            datetime(2100, 1, 1, tzinfo=UTC),
+            "event 1, timestamp: expected a time no later than 2.*; found 2100",
+        ),
+    ],
+)
+def test_a_time_that_cannot_be_does_not_stop_later_requests(ranker: Ranker, wrong: Any, text: str) -> None:
+    good = ("new", "i1", "click", moment(ranker.state_time + SECOND))
+    before = ranker.state_time
+    with pytest.raises(DataError, match=text):
+        ranker.observe([good, ("u0", "i1", "click", wrong)])
+    assert (ranker.position, ranker.state_time, len(ranker.bundle.users)) == (60, before, 4)
+    assert len(ranker.rank("u0", ALL, at=datetime.now(UTC))) == N_ITEMS
+
+
+def test_a_clock_may_run_a_little_ahead_of_ours(ranker: Ranker) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=23)
+    assert ranker.observe([("u0", "i1", "click", ahead)]).applied == 1
+    with pytest.raises(DataError, match="no later than"):  # the allowance does not grow by being used
+        ranker.observe([("u0", "i1", "click", ahead + timedelta(hours=2))])
+    assert len(ranker.rank("u0", ALL)) == N_ITEMS
+
+
+def test_a_described_item_needs_its_id(ranker: Ranker) -> None:
+    for nameless in ({"title": "a mug"}, {"title": "a mug", "item_id": None}):
+        with pytest.raises(ValueError, match="items, number 1: expected an item_id; found title"):
+            ranker.rank("u0", items=[{"item_id": "x"}, nameless])
+
+
 def test_an_event_without_time_is_now(ranker: Ranker) -> None:
     before = datetime.now(UTC)
     ranker.observe([("u0", "i1", "click"), ("u0", "i2", "click", None)])

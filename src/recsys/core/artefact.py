@@ -1,10 +1,12 @@
-"""Files that an earlier step wrote, read back: JSON, arrays, and whatever libraries read.
+"""Files that an earlier step wrote, read back or passed on: JSON, arrays, and whatever libraries read.
 
 A file may be missing, cut short, of another kind or of another version. All of that is said here, in one
 form that names the file, so that no reader needs a guard of its own and nobody meets a library's words.
 """
 
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -188,3 +190,11 @@ def read_archive(path: Path, names: Sequence[str], do: str = AGAIN) -> dict[str,
         if absent:
             raise BundleError(str(path), expected=expected, found=f"no {absent[0]}", do=do)
         return {name: np.asarray(file[name], order="C") for name in names}
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """A hard link, or a copy where there cannot be one (another file system)."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

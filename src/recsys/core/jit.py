@@ -3,7 +3,8 @@
 numba notices a change only in the file that holds the calling function. A constant edited in a file
 that is merely called would go on giving the old result, silently; and code compiled with bounds
 checks shares its key with code compiled without. The cache folder's name therefore carries a hash of
-the source of every kernel, of numba's version, of the processor and of the bounds-check switch.
+the source of every room that holds kernels (constants come from files without any), of numba's version,
+of the processor and of the bounds-check switch.
 """
 
 import hashlib
@@ -22,12 +23,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+# Kernels live in these, and what they compile in comes from these alone: no room imports one beyond them.
+ROOMS = ("candidates", "core", "encoder", "interest", "metrics", "ranking", "state")
+
+
 def _sources() -> Iterator[Path]:
-    """Files of this package that hold kernels, in a fixed order."""
+    """Files of this package whose code or constants may be compiled, in a fixed order."""
     root = Path(__file__).resolve().parent.parent
-    for path in sorted(root.rglob("*.py")):
-        if b"import kernel" in path.read_bytes():
-            yield path
+    for room in ROOMS:
+        yield from sorted((root / room).rglob("*.py"))
 
 
 def _fingerprint() -> str:

@@ -5,6 +5,7 @@ feature, a candidate and the encoder's user vector see the same items in the sam
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from recsys.core.jit import kernel
 Array = NDArray[Any]
 HISTORY = 50  # the longest history that anything reads; the length of the online ring
 
+FIRST = datetime(1990, 1, 1, tzinfo=UTC)  # nobody logged events before; later than LAST is a mistake too
+LAST = datetime(2101, 1, 1, tzinfo=UTC)
 OPEN_FROM = np.iinfo(np.int64).min
 OPEN_TO = np.iinfo(np.int64).max
 

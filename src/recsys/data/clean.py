@@ -1,13 +1,13 @@
-"""Which rows count: causal rules, the same online, apart from rules that look at the whole data.
+"""Which rows count: causal rules, apart from rules that look at the whole data.
 
-A causal rule judges a row by itself and by rows that arrived before it, so it gives the same answer
-in a stream. A whole-data rule (k-core, robots) is fitted on the events before *rank* and is off unless
-asked for. Every rule leaves a line in the ledger.
+A causal rule judges a row by itself and by rows that arrived before it, so a stream can give the same
+answer; `recsys.serving.ranker.Ranker.observe` does, by checks of its own. A whole-data rule (k-core,
+robots) is fitted on the events before *rank* and is off unless asked for. Every rule leaves a line in
+the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -81,9 +81,8 @@ def causal_rows(
     known_items: pl.Series,
     config: CleanConfig,
     ledger: Ledger,
-    seen_event_ids: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Keep the events that can be used, in order of arrival. The one function of prepare and observe.
+    """Keep the events that can be used, in order of arrival.
 
     Parameters
     ----------
@@ -94,8 +93,6 @@ def causal_rows(
     config : CleanConfig
     ledger : Ledger
         Gets a line a rule.
-    seen_event_ids : collection of str
-        Event ids of earlier batches; their repeats are dropped.
 
     Returns
     -------
@@ -112,8 +109,6 @@ def causal_rows(
     events = keep(events, full, "nulls", "rows without user_id, item_id, timestamp or event_type")
     if c.EVENT_ID in events.columns:
         first = pl.col(c.EVENT_ID).is_null() | pl.col(c.EVENT_ID).is_first_distinct()
-        if seen_event_ids:
-            first &= ~pl.col(c.EVENT_ID).is_in(list(seen_event_ids)).fill_null(False)
         events = keep(events, first, "repeated_event_id", "the first delivery of an event_id counts")
     known = pl.col(c.ITEM_ID).is_in(known_items.implode())
     events = keep(events, known, "unknown_items", "set aside: the item is not in the catalogue")

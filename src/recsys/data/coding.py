@@ -64,12 +64,27 @@ def micros(times: pl.Series) -> Array:
     return times.dt.epoch("us").to_numpy().astype(np.int64)
 
 
-def build_log(events: pl.DataFrame) -> EventLog:
-    """The coded log of coded, sorted events."""
+def log_times(events: pl.DataFrame, real_from: int | None) -> Array:
+    """The times of sorted events as the log holds them: real ones as they are, others without an age.
+
+    Times before ``real_from`` (microseconds) are no more than an order. Decays and recencies would take
+    their invented distances for ages, so they are squeezed into the last microseconds before it: what
+    came before the clock counts as having happened at its start. Order and ties stay.
+    """
+    times = micros(events[c.TIMESTAMP])
+    if real_from is not None:
+        n = int(np.searchsorted(times, real_from))
+        _, place = np.unique(times[:n], return_inverse=True)
+        times[:n] = real_from - 1 - place.max(initial=0) + place
+    return times
+
+
+def build_log(events: pl.DataFrame, real_from: int | None = None) -> EventLog:
+    """The coded log of coded, sorted events; see `log_times`."""
     return make_log(
         events[c.USER].to_numpy(),
         events[c.ITEM].to_numpy(),
-        micros(events[c.TIMESTAMP]),
+        log_times(events, real_from),
         events[c.EVENT_TYPE].to_physical().to_numpy().astype(np.int8),
         _numbers(events, c.VALUE, np.nan, np.float32),
         _numbers(events, c.PRICE, np.nan, np.float32),

@@ -15,7 +15,8 @@ from recsys.core import columns as c
 from recsys.core.artefact import read_json, reading, require
 from recsys.core.checks import check_choice
 from recsys.core.codes import Codes
-from recsys.core.errors import DataError
+from recsys.core.columns import WINDOWS
+from recsys.core.errors import ConfigError, DataError
 from recsys.core.log import EventLog, ItemTable, load_items, load_log, save_items, save_log
 from recsys.core.tables import EVENTS, ITEMS, LEDGER, REQUESTS, TRUTH, USERS, check, read_table
 from recsys.data.clean import CleanConfig, Ledger, causal_items, causal_rows, refuse_nothing_left, whole_rows
@@ -31,7 +32,7 @@ from recsys.data.coding import (
 from recsys.data.door import Tables, conform
 from recsys.data.impressions import merge_impressions, refuse_shared_requests
 from recsys.data.requests import RequestsConfig, make_requests
-from recsys.data.split import SplitConfig, Windows, make_windows, parse_moment
+from recsys.data.split import SplitConfig, Windows, make_windows, parse_moment, to_moment
 from recsys.data.text import TextConfig, item_text
 
 FRAMES = {
@@ -55,7 +56,9 @@ class PrepareConfig:
     time : {"real", "order"}
         Whether timestamps are times, or no more than an order.
     real_from : str, optional
-        An ISO time from which they are times, where only a part is.
+        An ISO time from which they are times, where only a part is: earlier events keep their order and
+        count as having happened just before it (`recsys.data.coding.log_times`). Requests need times, so
+        it may lie no later than *rank*, and *fit* gets none.
     """
 
     time: str = "real"
@@ -117,12 +120,31 @@ def _hash(arrays: EventLog | ItemTable, frame: pl.DataFrame, names: list[str]) -
     return digest.hexdigest()
 
 
+def _real_from(config: PrepareConfig, windows: Windows) -> int | None:
+    """Microseconds; refused where a request would be asked at a time that is none."""
+    if config.real_from is None:
+        return None
+    moment = parse_moment(config.real_from, "data.real_from")
+    if moment > windows.rank or WINDOWS[0] in config.requests.windows:
+        raise ConfigError(
+            "data.real_from",
+            expected=f"no requests before it, so a time up to split.rank, {to_moment(windows.rank)}",
+            found=f"{config.real_from}, and requests in {', '.join(config.requests.windows)}",
+            do="Move split.rank behind it, or leave fit out of requests.windows.",
+        )
+    return moment
+
+
 def _meta(
-    config: PrepareConfig, windows: Windows, counts: dict[str, int], hashes: dict[str, str]
+    config: PrepareConfig,
+    windows: Windows,
+    real_from: int | None,
+    counts: dict[str, int],
+    hashes: dict[str, str],
 ) -> dict[str, Any]:
     return {
         "clock": config.time == "real",
-        "real_from": None if config.real_from is None else parse_moment(config.real_from, "data.real_from"),
+        "real_from": real_from,
         "windows": windows.to_json(),
         "unit": config.requests.unit,
         "rows": config.requests.rows,
@@ -154,6 +176,7 @@ def prepare(tables: Tables, config: PrepareConfig) -> Prepared:
     tables, ledger = conform(tables), Ledger()
     events = _usable_events(tables, config.clean, ledger)
     windows = make_windows(config.split, micros(events[c.TIMESTAMP]))
+    real_from = _real_from(config, windows)
     n_fit = int((windows.of(micros(events[c.TIMESTAMP])) == 0).sum())
     cleaned = whole_rows(events, n_fit, config.clean, ledger)
     if cleaned.height < events.height:
@@ -165,7 +188,7 @@ def prepare(tables: Tables, config: PrepareConfig) -> Prepared:
     items = _coded_items(tables, item_order(cleaned, n_fit, tables.items), config, ledger)
     users = _in_code_order(tables.users, user_ids, c.USER_ID, c.USER)
     events = code_events(cleaned, user_ids, items[c.ITEM_ID])
-    log = build_log(events)
+    log = build_log(events, real_from)
     categories, brands = words(items, c.CATEGORY), words(items, c.BRAND)
     item_table = build_item_table(items, categories, brands)
     requests, truth = make_requests(events, item_table, windows, config.requests, ledger)
@@ -193,7 +216,7 @@ def prepare(tables: Tables, config: PrepareConfig) -> Prepared:
         item_table=item_table,
         codes={name: Codes.build(order.to_list()) for name, order in orders.items()},
         windows=windows,
-        meta=_meta(config, windows, counts, hashes),
+        meta=_meta(config, windows, real_from, counts, hashes),
     )
 
 

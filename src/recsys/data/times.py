@@ -9,10 +9,9 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from recsys.core.errors import DataError
+from recsys.core.log import FIRST, LAST
 from recsys.core.tables import TIME
 
-FIRST = datetime(1990, 1, 1, tzinfo=UTC)  # nobody logged events before; later than LAST is a mistake too
-LAST = datetime(2101, 1, 1, tzinfo=UTC)
 PER_SECOND = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 STORED = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 

@@ -24,8 +24,8 @@ INTEREST_COLUMNS: Final = (
     "text_similarity_max",
 )
 """Similarity of user and item (trained, by head); its rank from 1 and its z-score within the request's
-candidates; and cosines of raw vectors with the mean of the last 50 events (the model ``text_raw``), with
-the last event, and the greatest of the last 10. A tie shares the better rank."""
+candidates; and cosines of untrained vectors, centred as they are stored, with the mean of the last 50
+events, with the last event, and the greatest of the last 10. A tie shares the better rank."""
 
 SIMILAR_TO = 10
 _CHUNK = 2_000  # requests between two steps of the progress bar
@@ -210,28 +210,19 @@ def score_catalogue(user: Array, vectors: Array, out: Array) -> None:
 
 
 @kernel
-def _catalogue(
-    tower: UserTower, tuned: Array, raw: Array, log: EventLog, heads: Array, encoder: Array, text_raw: Array
-) -> None:
+def _catalogue(tower: UserTower, tuned: Array, log: EventLog, heads: Array, out: Array) -> None:
     items = np.empty(HISTORY, np.int32)
     kinds = np.empty(HISTORY, np.int8)
     times = np.empty(HISTORY, np.int64)
     vectors = np.empty((2, tuned.shape[1]), np.float32)
-    mean = np.empty(tuned.shape[1], np.float32)
     for r in range(heads.shape[0]):
         n = follow(log, heads[r], HISTORY, items, kinds, times)
         user_vectors(tower, tuned, n, items, kinds, times, vectors)
-        score_catalogue(vectors[0], tuned, encoder[r])
-        if not mean_vector(raw, n, items, mean):
-            text_raw[r] = np.nan
-        else:
-            score_catalogue(mean, raw, text_raw[r])
+        score_catalogue(vectors[0], tuned, out[r])
 
 
-def catalogue_scores(
-    tower: UserTower, tuned: Array, raw: Array, log: EventLog, heads: Array
-) -> tuple[Array, Array]:
-    """Scores of the whole catalogue for some requests, by the models ``encoder`` and ``text_raw``.
+def catalogue_scores(tower: UserTower, tuned: Array, log: EventLog, heads: Array) -> Array:
+    """Scores of the whole catalogue for some requests, by the model ``encoder``.
 
     Parameters
     ----------
@@ -239,14 +230,12 @@ def catalogue_scores(
 
     Returns
     -------
-    encoder, text_raw : float32 arrays, shape (requests, items)
-        The click head's similarity; the cosine with the mean of the last 50 raw vectors, NaN without a
-        history. NaN for items without a vector.
+    float32 array, shape (requests, items)
+        The click head's similarity, NaN for items without a vector.
     """
-    shape = (len(heads), tuned.shape[0])
-    encoder, text_raw = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    _catalogue(tower, tuned, raw, log, heads, encoder, text_raw)
-    return encoder, text_raw
+    out = np.empty((len(heads), tuned.shape[0]), np.float32)
+    _catalogue(tower, tuned, log, heads, out)
+    return out
 
 
 @kernel

@@ -1,8 +1,6 @@
 """Write the model folder in one go: beside its place, then moved there."""
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 import recsys
 from recsys.candidates.sources import CandidatesConfig
+from recsys.core.artefact import link_or_copy
 from recsys.core.codes import Codes
 from recsys.core.log import save_arrays
 from recsys.features.attributes import Attributes
@@ -95,13 +94,6 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copyfile(source, target)
-
-
 def _write_attributes(parts: BundleParts, folder: Path) -> dict[str, Any]:
     tables = {"item": parts.item_attributes, "user": parts.user_attributes}
     values = [np.asarray(table.values, np.float32) for table in tables.values()]
@@ -120,7 +112,7 @@ def _write_texts(vectors: Vectors, encoder: Path, folder: Path) -> str:
     (folder / "text").mkdir()
     for name in TEXT_FILES:
         if (encoder / name).is_file():
-            _link_or_copy(encoder / name, folder / "text" / name)
+            link_or_copy(encoder / name, folder / "text" / name)
     return str(read_manifest(encoder)["engine"])
 
 

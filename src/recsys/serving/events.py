@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from recsys.core import columns as c
 from recsys.core.errors import DataError
+from recsys.core.log import FIRST, LAST
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
@@ -38,7 +39,7 @@ def _number(value: Any) -> float:
     return NAN if value is None else float(value)
 
 
-def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
+def _one(row: Mapping[str, Any], place: int, now: int, ahead: datetime) -> GivenEvent:
     def wrong(column: str, expected: str, found: str) -> DataError:
         return DataError(
             f"event {place}, {column}", expected=expected, found=found, do="None of the events was applied."
@@ -53,6 +54,10 @@ def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
     moment = row.get(c.TIMESTAMP)
     if moment is not None and not (isinstance(moment, datetime) and moment.tzinfo is not None):
         raise wrong(c.TIMESTAMP, "a datetime with a time zone", repr(moment))
+    if moment is not None and not FIRST <= moment < LAST:
+        raise wrong(c.TIMESTAMP, "a time between 1990 and 2100", moment.isoformat())
+    if moment is not None and moment > ahead:
+        raise wrong(c.TIMESTAMP, f"a time no later than {ahead.isoformat()}", moment.isoformat())
     try:
         position = row.get(c.POSITION)
         if position is not None and not -1 <= int(position) <= MOST_POSITION:
@@ -73,7 +78,7 @@ def _one(row: Mapping[str, Any], place: int, now: int) -> GivenEvent:
         raise wrong("value, price or position", "a number", str(error)) from error
 
 
-def parse_events(events: Any, now: int) -> list[GivenEvent]:
+def parse_events(events: Any, now: int, ahead: datetime = LAST) -> list[GivenEvent]:
     """Read events in any of their shapes.
 
     Parameters
@@ -83,6 +88,8 @@ def parse_events(events: Any, now: int) -> list[GivenEvent]:
         price, request_id, position, event_id. A tuple is user_id, item_id, event_type, timestamp.
     now : int
         Microseconds, the time of an event without one.
+    ahead : datetime
+        No event may be later: a state cannot forget, so one wrong clock would stop every later request.
 
     Raises
     ------
@@ -90,7 +97,7 @@ def parse_events(events: Any, now: int) -> list[GivenEvent]:
         Names the first event and column that cannot be used.
     """
     rows: Iterable[Any] = events.to_dicts() if hasattr(events, "to_dicts") else events
-    return [_one(_mapping(row, place), place, now) for place, row in enumerate(rows)]
+    return [_one(_mapping(row, place), place, now, ahead) for place, row in enumerate(rows)]
 
 
 def _mapping(row: Any, place: int) -> Mapping[str, Any]:

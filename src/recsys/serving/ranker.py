@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.columns import ITEM_ID
-from recsys.core.log import View
+from recsys.core.log import LAST, View
 from recsys.serving.answers import Answer, Observed
 from recsys.serving.bundle import Bundle
 from recsys.serving.events import EPOCH, microseconds, parse_events
@@ -23,6 +23,7 @@ from recsys.serving.live import LiveFeatures
 
 Array = NDArray[Any]
 At = datetime | Literal["state"] | None
+AHEAD = timedelta(days=1)  # how far the clocks of those who report events may run before ours
 REMEMBERED_EVENTS = 200_000  # event ids that a repetition is looked for among
 
 
@@ -113,11 +114,11 @@ class Ranker:
         Raises
         ------
         ValueError
-            For a time without zone or before what the state has seen, ``k`` below 1, or a word in a numeric
-            column of ``items`` or ``context``.
+            For a time without zone or before what the state has seen, ``k`` below 1, one of ``items``
+            without an item_id, or a word in a numeric column of ``items`` or ``context``.
         """
         k = _checked(k)
-        described = {str(given[ITEM_ID]): given for given in items}
+        described = _described(items)
         ids = [str(item) for item in item_ids] if item_ids is not None else list(described)
         distinct = list(dict.fromkeys(ids))
         with self._lock:
@@ -200,10 +201,11 @@ class Ranker:
         Raises
         ------
         DataError
-            Names the event that cannot be used; then none was applied.
+            Names the event that cannot be used, or whose time lies over a day ahead of the clock; then none
+            was applied.
         """
         with self._lock:
-            given = parse_events(events, self._now())
+            given = parse_events(events, self._now(), self._ahead())
             codes = self._items.encode([event.item_id for event in given])
             fresh = [self._first_time(event.event_id) for event in given]
             keep = [i for i, new in enumerate(fresh) if new and codes[i] >= 0]
@@ -242,6 +244,12 @@ class Ranker:
         """The wall clock; never before what the state has seen, and that itself where nothing has a clock."""
         return max(time.time_ns() // 1_000, self._state_time) if self.bundle.clock else self._state_time
 
+    def _ahead(self) -> datetime:
+        """The latest time that an event may have: by the wall clock, or by a bundle that is ahead of it."""
+        if not self.bundle.clock:
+            return LAST
+        return max(datetime.now(UTC), EPOCH + timedelta(microseconds=self.bundle.state_time)) + AHEAD
+
     def _view(self, user_id: str | None, at: At) -> View:
         moment = self._now() if at is None else self._state_time
         if isinstance(at, datetime):
@@ -258,6 +266,15 @@ class Ranker:
             raise ValueError(f'at must be a datetime with a time zone, "state" or None, found {at!r}')
         user = -1 if user_id is None else int(self._users.encode([str(user_id)])[0])
         return self._state.view(user, moment)
+
+
+def _described(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    for place, given in enumerate(items):
+        if given.get(ITEM_ID) is None:
+            raise ValueError(
+                f"items, number {place}: expected an {ITEM_ID}; found {', '.join(given) or 'nothing'}"
+            )
+    return {str(given[ITEM_ID]): given for given in items}
 
 
 def _checked(k: int | None) -> int | None:

@@ -66,7 +66,8 @@ def _check(config: FilesConfig) -> None:
             check_choice(f"data.columns.{table}", ours, SPECS[table].names())
 
 
-def _find(config: FilesConfig, table: str) -> Path | None:
+def find(config: FilesConfig, table: str) -> Path | None:
+    """The file, or the folder of parquet files, that holds a table; None where there is none."""
     folder = Path(config.dir)
     for kind in FORMATS if config.format == "auto" else (config.format,):
         if (folder / f"{table}.{kind}").is_file():
@@ -129,7 +130,7 @@ def _numbers_to_times(frame: pl.DataFrame, spec: TableSpec, unit: str) -> pl.Dat
 
 
 def _load(config: FilesConfig, table: str) -> pl.DataFrame | None:
-    path = _find(config, table)
+    path = find(config, table)
     if path is None:
         return None
     frame = _rename(_read(path, SPECS[table]), table, config.columns.get(table, {}))
