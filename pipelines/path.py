@@ -36,7 +36,6 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
     """Each stage's own part of the configuration: a change elsewhere does not repeat it."""
     data = replace(config.data, dir="", pairs=prepare.DataConfig().pairs)
     threads = config.threads or 2
-    served = list(config.variants)[-1]
     return {
         "prepare": prepare.Config(data, config.prepare()),
         "train-encoder": train_encoder.Config(
@@ -51,9 +50,9 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.name, config.evaluation, config.variants, config.all_seeds, features=config.features
         ),
         "bundle": bundle.Config(
-            served,
+            config.served,
             config.all_seeds[0],
-            config.variants[served].train,
+            config.variants[config.served].train,
             config.features,
             config.candidates,
             config.select,

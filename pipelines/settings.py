@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.checks import MOST_SEED, at_least, check_number, check_numbers
+from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number, check_numbers
 from recsys.core.errors import ConfigError, DataError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -102,6 +102,7 @@ class RunConfig:
     variants: Mapping[str, Variant]
     seed: int = 0
     seeds: tuple[int, ...] = ()
+    serve: str | None = None
     threads: int = 0
     force: bool = False
 
@@ -114,6 +115,8 @@ class RunConfig:
         catalogue(self.features, self.clock)  # refuses feature rows that make no sense
         if not self.variants:
             raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
+        if self.serve is not None:
+            check_choice("serve", self.serve, tuple(self.variants))
 
     def prepare(self) -> PrepareConfig:
         """What the data room needs."""
@@ -124,6 +127,11 @@ class RunConfig:
     def clock(self) -> bool:
         """Whether times are real."""
         return self.data.time == "real"
+
+    @property
+    def served(self) -> str:
+        """The variant that is served: ``serve``; else ``default``, whose state is live; else the last."""
+        return self.serve or ("default" if "default" in self.variants else list(self.variants)[-1])
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

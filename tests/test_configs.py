@@ -53,6 +53,22 @@ def test_experiments_say_what_the_sets_are(tmp_path):
     assert retail.data.text.columns == ("title",)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "served"),
+    [
+        (["experiment=mind_small_7k"], "default"),  # daily learned on midnight states, and serving is live
+        (["experiment=mind_small_7k", "serve=daily"], "daily"),
+        (["experiment=amazon_office"], "refit"),
+        (["experiment=amazon_office", "serve=strict"], "strict"),
+    ],
+)
+def test_one_variant_is_served(overrides, served, tmp_path):
+    config, _ = load([*overrides, f"data.dir={tmp_path}"])
+    bundled = stage_configs(config)["bundle"]
+    assert bundled.variant == served
+    assert bundled.train_windows == config.variants[served].train
+
+
 def test_the_default_is_the_demo_shop():
     config, _ = load([])
     assert config.data.source == "shop"
@@ -93,6 +109,7 @@ REFUSED = [
     ("select.n=0", "select.n", "expected at least 1; found 0"),
     ("scoring.k=0", "scoring.k", "expected at least 1; found 0"),
     ("seed=-1", "seed", "expected 0 to 2147483647; found -1"),
+    ("serve=refti", "serve", "expected default; found 'refti'"),
     ("threads=-1", "threads", "expected at least 0; found -1"),
     ("evaluation.max_requests=-1", "evaluation.max_requests", "expected at least 0; found -1"),
     ("features.lag_decay=1.5", "features.lag_decay", "expected above 0 and at most 1; found 1.5"),
