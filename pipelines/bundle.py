@@ -30,7 +30,7 @@ class Config:
     candidates: CandidatesConfig
     select: SelectConfig
     text_columns: tuple[str, ...]
-    threads: int = 2
+    threads: int = 1
 
 
 def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int) -> BundleParts:

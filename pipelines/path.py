@@ -1,5 +1,6 @@
 """The whole path: which stage reads what, in one place."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,13 +36,13 @@ STAGES: tuple[Stage, ...] = (
 def stage_configs(config: RunConfig) -> dict[str, object]:
     """Each stage's own part of the configuration: a change elsewhere does not repeat it."""
     data = replace(config.data, dir="", pairs=prepare.DataConfig().pairs)
-    threads = config.threads or 2
+    threads = config.threads or os.cpu_count() or 1
     return {
         "prepare": prepare.Config(data, config.prepare()),
         "train-encoder": train_encoder.Config(
             config.encoder, replace(config.trainer, seed=config.seed), config.data.pairs
         ),
-        "embed": embed.Config(config.threads),
+        "embed": embed.Config(threads),
         "candidates": candidates.Config(config.candidates, config.features, config.variants),
         "select": select.Config(config.select, config.features, config.variants, threads),
         "features": features.Config(config.features, config.variants, threads),

@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number, check_numbers
+from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number
 from recsys.core.errors import ConfigError, DataError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -69,16 +69,9 @@ class EvaluateConfig(EvaluationConfig):
     ----------
     read_test : bool
         Whether the test window is looked at; every such look is counted.
-    max_requests : int
-        Most requests of a window that the whole-catalogue baselines rank; 0: all.
     """
 
     read_test: bool = True
-    max_requests: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_numbers(self, "evaluation", max_requests=at_least(0))
 
 
 @dataclass(frozen=True)
