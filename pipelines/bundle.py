@@ -37,7 +37,8 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
     """Everything that serving needs, with the state as of the log's first ``stop`` events."""
     clock = bool(data.meta["clock"])
     reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
-    state = State.new(config.features, clock, len(data.users), data.item_table)
+    lists = "covisit" in config.candidates.active()
+    state = State.new(config.features, clock, len(data.users), data.item_table, lists=lists)
     first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
     state.advance(data.log, stop, threads=config.threads)
     return BundleParts(
