@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recsys.candidates.sources import CandidatesConfig, popular_list
 from recsys.data.prepare import Prepared, load
+from recsys.data.text import TextConfig, text_columns
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
@@ -29,7 +30,7 @@ class Config:
     features: StateConfig
     candidates: CandidatesConfig
     select: SelectConfig
-    text_columns: tuple[str, ...]
+    text: TextConfig
     threads: int = 1
 
 
@@ -52,7 +53,7 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
         reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
         vectors=load_vectors(inputs["embed"]),
         encoder=inputs["train-encoder"],
-        text_columns=config.text_columns,
+        text_columns=text_columns(data.items.columns, config.text),
         item_attributes=item_attributes(data.items),
         user_attributes=user_attributes(data.users),
         candidates=config.candidates,

@@ -57,7 +57,7 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.features,
             config.candidates,
             config.select,
-            config.data.text.columns,
+            config.data.text,
             threads,
         ),
         "score": score.Config(config.scoring),
