@@ -6,6 +6,7 @@ from pathlib import Path
 
 from recsys.candidates.sources import CandidatesConfig, popular_list
 from recsys.data.prepare import Prepared, load
+from recsys.data.text import TextConfig, text_columns
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
@@ -29,15 +30,16 @@ class Config:
     features: StateConfig
     candidates: CandidatesConfig
     select: SelectConfig
-    text_columns: tuple[str, ...]
-    threads: int = 2
+    text: TextConfig
+    threads: int = 1
 
 
 def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int) -> BundleParts:
     """Everything that serving needs, with the state as of the log's first ``stop`` events."""
     clock = bool(data.meta["clock"])
     reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
-    state = State.new(config.features, clock, len(data.users), data.item_table)
+    lists = "covisit" in config.candidates.active()
+    state = State.new(config.features, clock, len(data.users), data.item_table, lists=lists)
     first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
     state.advance(data.log, stop, threads=config.threads)
     return BundleParts(
@@ -51,7 +53,7 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
         reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
         vectors=load_vectors(inputs["embed"]),
         encoder=inputs["train-encoder"],
-        text_columns=config.text_columns,
+        text_columns=text_columns(data.items.columns, config.text),
         item_attributes=item_attributes(data.items),
         user_attributes=user_attributes(data.users),
         candidates=config.candidates,

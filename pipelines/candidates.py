@@ -50,7 +50,10 @@ def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, varia
     cuts = cuts_of(data.log, requests, window, data.windows, variant, snapshot)
     tower = load_user_tower(inputs["train-encoder"], clock)
     vectors = load_vectors(inputs["embed"])
-    queries = query_vectors(tower, vectors.tuned, data.log, heads(data.log, requests.user, cuts["user"]))
+    compared, queries = vectors.raw, None
+    if config.candidates.nearest_by == "interest":
+        compared = vectors.tuned
+        queries = query_vectors(tower, compared, data.log, heads(data.log, requests.user, cuts["user"]))
     offers = offer_all(
         data.log,
         data.item_table,
@@ -59,7 +62,7 @@ def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, varia
         config.candidates,
         clock=clock,
         state=config.features,
-        vectors=vectors.tuned,
+        vectors=compared,
         queries=queries,
     )
     return make_pool(offers, data.item_table, requests, config.candidates)

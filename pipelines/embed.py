@@ -13,9 +13,9 @@ from recsys.pipelines.runner import Facts, Stage
 
 @dataclass(frozen=True)
 class Config:
-    """``threads`` of the text tower; 0: as many as there are cores."""
+    """``threads`` of the text tower."""
 
-    threads: int = 0
+    threads: int = 1
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:

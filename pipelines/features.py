@@ -32,7 +32,7 @@ class Config:
 
     features: StateConfig
     variants: Mapping[str, Variant]
-    threads: int = 2
+    threads: int = 1
 
 
 def attribute_block(

@@ -44,6 +44,12 @@ def plain(value: object) -> object:
     )
 
 
+def settings(config: object) -> object:
+    """A stage's settings that decide what comes out; how many ``threads`` it works with does not."""
+    found = plain(config)
+    return {k: v for k, v in found.items() if k != "threads"} if isinstance(found, dict) else found
+
+
 def canonical(value: object) -> str:
     """One text per meaning: sorted keys, no spaces."""
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

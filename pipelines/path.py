@@ -1,5 +1,6 @@
 """The whole path: which stage reads what, in one place."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,14 +36,13 @@ STAGES: tuple[Stage, ...] = (
 def stage_configs(config: RunConfig) -> dict[str, object]:
     """Each stage's own part of the configuration: a change elsewhere does not repeat it."""
     data = replace(config.data, dir="", pairs=prepare.DataConfig().pairs)
-    threads = config.threads or 2
-    served = list(config.variants)[-1]
+    threads = config.threads or os.cpu_count() or 1
     return {
         "prepare": prepare.Config(data, config.prepare()),
         "train-encoder": train_encoder.Config(
             config.encoder, replace(config.trainer, seed=config.seed), config.data.pairs
         ),
-        "embed": embed.Config(config.threads),
+        "embed": embed.Config(threads),
         "candidates": candidates.Config(config.candidates, config.features, config.variants),
         "select": select.Config(config.select, config.features, config.variants, threads),
         "features": features.Config(config.features, config.variants, threads),
@@ -51,13 +51,13 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.name, config.evaluation, config.variants, config.all_seeds, features=config.features
         ),
         "bundle": bundle.Config(
-            served,
+            config.served,
             config.all_seeds[0],
-            config.variants[served].train,
+            config.variants[config.served].train,
             config.features,
             config.candidates,
             config.select,
-            config.data.text.columns,
+            config.data.text,
             threads,
         ),
         "score": score.Config(config.scoring),

@@ -137,7 +137,7 @@ class Runner:
         inputs : mapping
             Earlier stages (known by their keys) and raw files or folders (known by their content).
         config : dataclass, or a mapping or tuple of dataclasses
-            The stage's settings, all of which enter its key.
+            The stage's settings, which enter its key as `keys.settings` gives them.
         label : str, optional
             The stage's name in this run, where one stage runs more than once.
 
@@ -182,7 +182,7 @@ class Runner:
                 name: source.key if isinstance(source, Done) else self._hash(source)
                 for name, source in inputs.items()
             },
-            "config": keys.plain(config),
+            "config": keys.settings(config),
             "code": keys.code_version(stage.code),
             "version": recsys.__version__,
         }

@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.checks import MOST_SEED, at_least, check_number, check_numbers
+from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number
 from recsys.core.errors import ConfigError, DataError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -69,16 +69,9 @@ class EvaluateConfig(EvaluationConfig):
     ----------
     read_test : bool
         Whether the test window is looked at; every such look is counted.
-    max_requests : int
-        Most requests of a window that the whole-catalogue baselines rank; 0: all.
     """
 
     read_test: bool = True
-    max_requests: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_numbers(self, "evaluation", max_requests=at_least(0))
 
 
 @dataclass(frozen=True)
@@ -102,6 +95,7 @@ class RunConfig:
     variants: Mapping[str, Variant]
     seed: int = 0
     seeds: tuple[int, ...] = ()
+    serve: str | None = None
     threads: int = 0
     force: bool = False
 
@@ -114,6 +108,8 @@ class RunConfig:
         catalogue(self.features, self.clock)  # refuses feature rows that make no sense
         if not self.variants:
             raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
+        if self.serve is not None:
+            check_choice("serve", self.serve, tuple(self.variants))
 
     def prepare(self) -> PrepareConfig:
         """What the data room needs."""
@@ -124,6 +120,11 @@ class RunConfig:
     def clock(self) -> bool:
         """Whether times are real."""
         return self.data.time == "real"
+
+    @property
+    def served(self) -> str:
+        """The variant that is served: ``serve``; else ``default``, whose state is live; else the last."""
+        return self.serve or ("default" if "default" in self.variants else list(self.variants)[-1])
 
     @property
     def all_seeds(self) -> tuple[int, ...]:

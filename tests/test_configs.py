@@ -53,6 +53,54 @@ def test_experiments_say_what_the_sets_are(tmp_path):
     assert retail.data.text.columns == ("title",)
 
 
+def test_threads_are_those_asked_for_or_all_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    for overrides, threads in (([], 7), (["threads=3"], 3)):
+        configs = stage_configs(load(overrides)[0])
+        assert {configs[name].threads for name in ("embed", "select", "features", "bundle")} == {threads}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "unit"),
+    [
+        ([], "impression"),
+        (["data=files", "data.dir=x"], "event"),  # impressions may not have been logged
+        (["data=files", "data.dir=x", "requests.unit=session"], "session"),
+        (["experiment=mind_small_7k", "data.dir=x"], "impression"),
+        (["experiment=online_retail", "data.dir=x"], "basket"),
+    ],
+)
+def test_the_unit_is_that_of_the_data_unless_something_else_is_said(overrides, unit):
+    assert load(overrides)[0].requests.unit == unit
+
+
+def test_shown_lists_teach_on_the_demo_shop_only():
+    def learned(*overrides):
+        return {name: variant.learn for name, variant in load(overrides)[0].variants.items()}
+
+    assert learned() == {"default": "logged"}
+    assert learned("data=files", "data.dir=x") == {"default": "retrieved"}
+    assert learned("experiment=online_retail", "data.dir=x") == {"default": "retrieved"}
+    assert learned("variants=strict_refit") == {"strict": "retrieved", "refit": "retrieved"}
+    assert learned("variants.default.learn=both") == {"default": "both"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "served"),
+    [
+        (["experiment=mind_small_7k"], "default"),  # daily learned on midnight states, and serving is live
+        (["experiment=mind_small_7k", "serve=daily"], "daily"),
+        (["experiment=amazon_office"], "refit"),
+        (["experiment=amazon_office", "serve=strict"], "strict"),
+    ],
+)
+def test_one_variant_is_served(overrides, served, tmp_path):
+    config, _ = load([*overrides, f"data.dir={tmp_path}"])
+    bundled = stage_configs(config)["bundle"]
+    assert bundled.variant == served
+    assert bundled.train_windows == config.variants[served].train
+
+
 def test_the_default_is_the_demo_shop():
     config, _ = load([])
     assert config.data.source == "shop"
@@ -93,8 +141,8 @@ REFUSED = [
     ("select.n=0", "select.n", "expected at least 1; found 0"),
     ("scoring.k=0", "scoring.k", "expected at least 1; found 0"),
     ("seed=-1", "seed", "expected 0 to 2147483647; found -1"),
+    ("serve=refti", "serve", "expected default; found 'refti'"),
     ("threads=-1", "threads", "expected at least 0; found -1"),
-    ("evaluation.max_requests=-1", "evaluation.max_requests", "expected at least 0; found -1"),
     ("features.lag_decay=1.5", "features.lag_decay", "expected above 0 and at most 1; found 1.5"),
     ("features.rows.item_age.key=planet", "features.rows.item_age.key", "expected item; found 'planet'"),
     ("+features.rows.item_x={family: counts, key: planet, stat: count}", "features.rows.item_x.key", "user"),

@@ -89,7 +89,7 @@ COMMANDS = {
     "bundle": Command(
         "the model folder that Ranker.load opens, its state as of the end of the log",
         "model/",
-        ("seeds", "threads", *_RUN),
+        ("serve", "seeds", "threads", *_RUN),
         ("features", "candidates", "variants", "experiment"),
     ),
     "score": Command(
@@ -142,6 +142,7 @@ SETTINGS = {
     "scoring.partition_size": "users a file",
     "seed": "of everything that is drawn",
     "seeds": "several rerankers, one a seed: [0, 1, 2]",
+    "serve": "the variant that is served: default where there is one, else the last",
     "threads": "0: as many as there are cores",
     "name": "what the run is called; its folders are <paths.root>/runs/<name>/<time>",
     "paths.run_dir": "the run folder itself, instead of one named by the time",

@@ -25,10 +25,10 @@ def offline(
     return make_pool(offers, items, requests, config)
 
 
-def live(log: EventLog, items: ItemTable, stop: int) -> LiveSources:
+def live(log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig = CONFIG) -> LiveSources:
     family = neighbour_lists(StateConfig(), 3, 6, clock=True)
     family.replay(log, items, no_reads(1), 0, 0, stop)
-    return LiveSources(CONFIG, items, popular_list(log, items, stop, CONFIG, clock=True), family, VECTORS)
+    return LiveSources(config, items, popular_list(log, items, stop, config, clock=True), family, VECTORS)
 
 
 def test_online_and_offline_offer_the_same(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
@@ -89,6 +89,19 @@ def test_sources_can_be_turned_off(log: EventLog, items: ItemTable, requests: Re
 def test_a_small_catalogue_whole(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
     config = CandidatesConfig(depths=DEPTHS, whole_catalogue_below=7)
     assert np.diff(offline(log, items, requests, config).offsets).tolist() == [6] * 4
+
+
+def test_a_small_catalogue_whole_for_one_user(log: EventLog, items: ItemTable) -> None:
+    config = CandidatesConfig(depths=DEPTHS, whole_catalogue_below=7)
+    last = len(log.time)
+    view = view_of(log, -1, -1, int(log.time[-1]) + 1)
+    few, whole = (live(log, items, last, one).offer(view) for one in (CONFIG, config))
+    assert len(few.items) < 6
+    assert whole.items[: len(few.items)].tolist() == few.items.tolist()
+    assert sorted(whole.items.tolist()) == list(range(6))
+    assert not whole.ranks[len(few.items) :].any()
+    without = live(log, items, last, config).offer(view, exclude=np.array([2, 5], np.int32))
+    assert sorted(without.items.tolist()) == [0, 1, 3, 4]
 
 
 def test_a_misspelt_source_is_refused() -> None:

@@ -19,7 +19,7 @@ from recsys.data.impressions import merge_impressions
 from recsys.data.prepare import PrepareConfig, load, prepare, save
 from recsys.data.requests import RequestsConfig
 from recsys.data.split import SplitConfig, Windows, make_windows, parse_moment
-from recsys.data.text import TextConfig, item_text, tidy
+from recsys.data.text import TextConfig, item_text
 from recsys.data.times import from_epoch, looks_like, to_utc
 
 Build = Callable[..., pl.DataFrame]
@@ -169,13 +169,6 @@ def test_one_moment_has_one_reading(events: Build) -> None:
 )  # fmt: skip
 def test_what_a_number_looks_like(number: int, unit: str | None) -> None:
     assert looks_like(number) == unit
-
-
-def test_tidying_twice_changes_nothing() -> None:
-    values = pl.Series(["  a  b ", "<b>x</b>y", "1 &lt; 2", "", None, "\t\n", "<a href='q'>link</a>", "a<3"])
-    once = tidy(values)
-    assert once.to_list() == ["a b", "x y", "1 < 2", None, None, None, "link", "a<3"]
-    assert tidy(once).to_list() == once.to_list()
 
 
 def test_an_items_text_does_not_depend_on_its_neighbours(items: Build) -> None:

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from recsys.core.errors import DataError
-from recsys.data.text import TextConfig, item_text, tidy
+from recsys.data.text import TextConfig, item_text, text_columns
 
 
 def test_parts_stand_in_the_configured_order_and_empty_ones_are_left_out() -> None:
@@ -27,11 +27,9 @@ def test_other_columns_can_be_named() -> None:
     )
 
 
-def test_markup_entities_and_spaces_are_tidied() -> None:
-    values = pl.Series(
-        [" Salt &amp; pepper,<br/>2&nbsp;pieces\n\n<b>new</b> ", "a < b > c", "&lt;3", " <p></p> ", None]
-    )
-    assert tidy(values).to_list() == ["Salt & pepper, 2 pieces new", "a < b > c", "<3", None, None]
+def test_the_columns_of_a_text_are_those_that_are_there() -> None:
+    assert text_columns(["title", "brand", "size"], TextConfig()) == ("title", "brand")
+    assert text_columns(["brand", "size", "title"], TextConfig(("size", "title"))) == ("size", "title")
 
 
 def test_an_empty_text_column_is_an_error() -> None:

@@ -32,6 +32,18 @@ def test_canonical_text_has_one_form():
     assert keys.canonical({"b", "a"}) == '["a","b"]'
 
 
+def test_threads_are_no_cause():
+    @dataclass(frozen=True)
+    class Config:
+        depth: int
+        threads: int
+
+    assert keys.settings(Config(3, 1)) == keys.settings(Config(3, 8)) == {"depth": 3}
+    assert keys.settings(Config(4, 1)) != keys.settings(Config(3, 1))
+    several = (Config(3, 1),)  # only the stage's own: LightGBM's may move the last bit of a sum
+    assert keys.settings(several) == keys.plain(several)
+
+
 def test_what_cannot_be_written_down_is_refused():
     with pytest.raises(ConfigError, match="must be writable as JSON"):
         keys.canonical({"a": object()})

@@ -225,6 +225,10 @@ def test_a_second_run_skips_everything_and_has_everything(toy):
     )
 
 
+def test_other_threads_repeat_nothing(toy):
+    assert skipped(toy.again(toy.root / "threads", "threads=2")) == NAMES
+
+
 def test_what_changes_repeats_what_follows_and_nothing_else(toy):
     lines = toy.again(toy.root / "leaves", "ranker.num_leaves=4")
     assert worked(lines) == ["train-ranker", "evaluate", "bundle", "score"]

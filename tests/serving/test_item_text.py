@@ -1,7 +1,9 @@
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 
-from recsys.data.text import TextConfig, item_text
+from recsys.data.text import USUAL, TextConfig, item_text, text_columns
 from recsys.serving.item_text import text_of
 
 ITEMS = [
@@ -18,6 +20,23 @@ COLUMNS = ("title", "description", "brand")
 def test_one_item_reads_as_in_the_table(place: int) -> None:
     table = item_text(pl.DataFrame(ITEMS), TextConfig(COLUMNS)).to_list()
     assert text_of(ITEMS[place], COLUMNS) == (table[place] or "")
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [(("title",), ["title"]), (USUAL, ["title"]), (USUAL, ["title", "brand"]), (USUAL, COLUMNS)],
+)
+@pytest.mark.parametrize("place", range(len(ITEMS)))
+def test_a_text_is_spelt_by_the_columns_that_the_catalogue_has(
+    named: tuple[str, ...], there: Sequence[str], place: int
+) -> None:
+    """A single column stands bare, also where the others are usual ones that the table lacks."""
+    table, config = pl.DataFrame(ITEMS).select(there), TextConfig(named)
+    assert text_of(ITEMS[place], text_columns(table.columns, config)) == item_text(table, config)[place]
+
+
+def test_a_single_column_needs_no_name() -> None:
+    assert text_of({"title": " A <b>pen</b>", "brand": "Bic"}, ("title",)) == "A pen"
 
 
 def test_a_given_text_is_taken_as_it_is() -> None:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from recsys.serving import new_items
 from recsys.serving.bundle_write import BundleParts
 from recsys.serving.events import EPOCH
 from recsys.serving.ranker import Ranker
+from recsys.state.family import Feature
 from recsys.state.store import State
 
 from .conftest import (
@@ -286,6 +288,34 @@ def test_source_columns(bundle_with: Callable[..., Path], parts: BundleParts) ->
     assert [int(ranks[code]) for code in popular] == [1, 2, 3, 4]
     assert np.isnan(ranks).sum() == N_ITEMS - 4
     assert len(ranker.recommend("u0", 3, exclude_seen=False, at="state")) == 3
+
+
+def test_covisit_needs_its_lists_and_no_column_that_reads_them(
+    bundle_with: Callable[..., Path], parts: BundleParts
+) -> None:
+    rows = {name: row for name, row in FEATURES.rows.items() if row.family != "neighbours"}
+    rows["pair_bought"] = Feature("neighbours", "item", "last", types=("purchase",))
+
+    def bundle(lists: bool) -> Path:
+        state = State.new(replace(FEATURES, rows=rows), True, N_USERS, item_table(), lists=lists)
+        state.advance(event_log(), len(event_log().time))
+        columns = ("item_count", "pair_bought")
+        return bundle_with(state=state, columns=columns, trees=trees(columns))
+
+    def offered(ranker: Ranker) -> list[int]:
+        pool = ranker._live.offer(ranker._view("u0", "state"), np.arange(3, dtype=np.int32))
+        ranks = pool.ranks[:, pool.sources.index("covisit")]
+        offered = np.flatnonzero(ranks > 0)
+        found: list[int] = pool.items[offered[np.argsort(ranks[offered])]].tolist()
+        return found
+
+    whole = Ranker.load(bundle_with())
+    found = offered(whole)
+    assert found
+    assert offered(Ranker.load(bundle(True))) == found
+    told = "expected neighbour lists over all interactions, which the source covisit reads; found .*_purchase"
+    with pytest.raises(BundleError, match=told):
+        Ranker.load(bundle(False))
 
 
 def test_online_equals_offline_to_the_bit(bundle_with: Callable[..., Path], parts: BundleParts) -> None:

@@ -1,5 +1,6 @@
 """All families together: replay, subset, threads, scratch, growth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from recsys.core.columns import CLICK
 from recsys.core.errors import ConfigError, DataError
 from recsys.core.log import EventLog, RequestArrays, RowBlock, prefix
 from recsys.state.family import Feature
+from recsys.state.neighbours import lists_of_all
 from recsys.state.store import State
 from tests.state.worlds import (
     DAY,
@@ -272,3 +274,31 @@ def test_a_state_of_some_columns_comes_back_as_it_was(tmp_path: Path) -> None:
         assert [f.name for f in loaded.families] == [f.name for f in state.families]
         assert loaded.names == state.names
         assert loaded.clock is False
+
+
+def test_neighbour_lists_are_kept_for_candidates_where_no_column_reads_them(tmp_path: Path) -> None:
+    log = log_of(1, 200)
+    bought = {"pair_bought": Feature("neighbours", "item", "last", types=("purchase",))}
+    counted = {"item_count": Feature("counts", "item", "count")}
+    plain = {"pair_follows": Feature("neighbours", "item", "recent")}
+    states = [
+        State.new(replace(EVERYTHING, rows=more), True, USERS, items_of(), lists=lists)
+        for more, lists in ((bought | plain, False), (bought, True), (counted, True), (bought, False))
+    ]
+    for state in states:
+        state.advance(log, len(log.time))
+    states.append(_loaded(states[2], tmp_path))
+    view = states[0].view(0, START + 30 * DAY)
+    found = [lists_of_all(state.families) for state in states]
+    bought_only, counted_only = ("pair_bought",), ("item_count",)
+    assert [state.names for state in states[1:]] == [bought_only, counted_only, bought_only, counted_only]
+    assert found.pop(3) is None
+    first, *others = [family.offer(view, states[0].items, 9) for family in found if family is not None]
+    assert len(first[0]) > 1 and len(others) == 3
+    for codes_, scores in others:
+        assert codes_.tolist() == first[0].tolist() and scores.tolist() == first[1].tolist()
+
+
+def _loaded(state: State, folder: Path) -> State:
+    state.save(folder / "state")
+    return State.load(folder / "state")

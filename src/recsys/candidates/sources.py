@@ -43,7 +43,7 @@ class CandidatesConfig:
         What ``nearest`` compares: the mean of the recent items' pretrained text vectors, or the user
         tower's click vector with the trained ones. The caller hands over the vectors accordingly.
     nearest_last : int
-        How many of the user's newest items make the mean that ``nearest`` asks with.
+        How many of the user's newest items make the mean that ``nearest`` asks with, by text.
     whole_catalogue_below : int
         A catalogue smaller than this is pooled whole; mind the rows, requests times items.
     """
@@ -71,6 +71,10 @@ class CandidatesConfig:
         check_numbers(
             self, "candidates", nearest_last=at_least(1, HISTORY), whole_catalogue_below=at_least(0)
         )
+
+    def whole(self, items: ItemTable) -> bool:
+        """Whether the catalogue is small enough to be pooled whole."""
+        return len(items.category) < self.whole_catalogue_below
 
     def active(self) -> tuple[str, ...]:
         """The sources that offer something, in order."""
@@ -160,8 +164,7 @@ def make_pool(
     offers: Mapping[str, Offers], items: ItemTable, requests: RequestArrays, config: CandidatesConfig
 ) -> Pool:
     """Unite the offers; a small catalogue whole."""
-    whole = len(items.category) < config.whole_catalogue_below
-    return merge(offers, items, requests.time, whole=whole)
+    return merge(offers, items, requests.time, whole=config.whole(items))
 
 
 class LiveSources:
@@ -198,7 +201,7 @@ class LiveSources:
         view : View
             Its time decides what can be had.
         exclude : int32 array, optional
-            Codes that no source may offer.
+            Codes that are not wanted in the pool.
         query : float32 array, shape (D,), optional
             What ``nearest`` asks with; the mean of the recent items' vectors where none is given.
         """
@@ -207,7 +210,9 @@ class LiveSources:
             mask = mask.copy()
             mask[exclude[(exclude >= 0) & (exclude < len(mask))]] = False
         offers = {source: self._one(source, view, mask, query) for source in self._config.active()}
-        return merge(offers, self._items)
+        pool = merge(offers, self._items, np.array([view.time]), whole=self._config.whole(self._items))
+        wanted = mask[pool.items]  # the rest of a whole catalogue comes from no source
+        return pool if wanted.all() else pool.take(np.flatnonzero(wanted))
 
     def _one(self, source: str, view: View, mask: Array, query: Array | None) -> Offers:
         offers = no_offers(1, self._config.depths[source])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from recsys.core import columns as c
 from recsys.core.errors import DataError
+from recsys.core.item_text import join_parts, tidy
 from recsys.core.tables import missing_column
 
 USUAL = (c.TITLE, c.DESCRIPTION, c.CATEGORY, c.BRAND)
@@ -21,14 +22,26 @@ class TextConfig:
     columns: tuple[str, ...] = USUAL
 
 
-def tidy(values: pl.Series) -> pl.Series:
-    """Text without HTML tags and entities and with single spaces; null where nothing is left."""
-    marked = values.str.contains("&", literal=True).fill_null(False)
-    if marked.any():
-        plain = [html.unescape(text) if text else text for text in values.filter(marked).to_list()]
-        values = values.scatter(marked.arg_true(), pl.Series(plain, dtype=pl.String))
-    values = values.str.replace_all(r"</?[a-zA-Z][^<>]*>", " ").str.replace_all(r"\s+", " ").str.strip_chars()
-    return pl.select(pl.when(values.str.len_bytes() > 0).then(values)).to_series()
+def text_columns(there: Sequence[str], config: TextConfig) -> tuple[str, ...]:
+    """Those of the configured columns that make up the text of a table with the columns ``there``.
+
+    Raises
+    ------
+    DataError
+        A named column that is missing, and where none is left.
+    """
+    for name in config.columns:
+        if name not in there and (name not in USUAL or name == c.TITLE):
+            raise missing_column("items", name, there, "data.text.columns names it.")
+    found = tuple(name for name in config.columns if name in there)
+    if not found:
+        raise DataError(
+            "data.text.columns",
+            expected="a column of items",
+            found=", ".join(config.columns) or "none",
+            do="Name at least title.",
+        )
+    return found
 
 
 def item_text(items: pl.DataFrame, config: TextConfig) -> pl.Series:
@@ -48,29 +61,18 @@ def item_text(items: pl.DataFrame, config: TextConfig) -> pl.Series:
     Raises
     ------
     DataError
-        A named column that is missing, and one that holds no text in any row.
+        As `text_columns`, and for a column that holds no text in any row.
     """
+    columns = text_columns(items.columns, config)
     parts = []
-    for name in config.columns:
-        if name not in items.columns:
-            if name in USUAL and name != c.TITLE:
-                continue
-            raise missing_column("items", name, items.columns, "data.text.columns names it.")
-        text = tidy(items[name].cast(pl.String))
-        if text.null_count() == len(text):
+    for name in columns:
+        part = [tidy(text) for text in items[name].cast(pl.String).to_list()]
+        if not any(part):
             raise DataError(
                 f"table items, column {name}",
                 expected="some text",
-                found=f"{len(text)} empty rows",
+                found=f"{len(part)} empty rows",
                 do=f"Fill it, or leave {name} out of data.text.columns.",
             )
-        parts.append(text.alias(name))
-    if not parts:
-        found = ", ".join(config.columns) or "none"
-        raise DataError(
-            "data.text.columns", expected="a column of items", found=found, do="Name at least title."
-        )
-    if len(parts) > 1:  # a single text speaks for itself
-        parts = [(f"{part.name}: " + part).alias(part.name) for part in parts]
-    joined = pl.select(parts).select(pl.concat_str(pl.all(), separator=" ; ", ignore_nulls=True))
-    return joined.to_series().alias(c.TEXT)
+        parts.append(part)
+    return pl.Series(c.TEXT, [join_parts(columns, row) for row in zip(*parts, strict=True)], pl.String)

@@ -1,16 +1,13 @@
-"""The text of one item that the catalogue does not know, spelt as `recsys.data.text` spells a table's."""
+"""The text of one item that the catalogue does not know."""
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
-_SPACE = re.compile(r"\s+")
+from recsys.core.item_text import join_parts, tidy
 
 
 def text_of(given: Mapping[str, Any], columns: Sequence[str]) -> str:
-    """Join an item's texts as "title: ... ; brand: ...".
+    """An item's text, joined as that of the catalogue is.
 
     Parameters
     ----------
@@ -26,12 +23,4 @@ def text_of(given: Mapping[str, Any], columns: Sequence[str]) -> str:
     """
     if given.get("text"):
         return str(given["text"])
-    parts = []
-    for name in columns:
-        value = given.get(name)
-        if value is None:
-            continue
-        plain = _SPACE.sub(" ", _TAG.sub(" ", html.unescape(str(value)))).strip()
-        if plain:
-            parts.append(f"{name}: {plain}")
-    return " ; ".join(parts)
+    return join_parts(columns, [tidy(given.get(name)) for name in columns])

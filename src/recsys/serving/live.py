@@ -14,10 +14,10 @@ from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
 from recsys.ranking.first_stage import select, select_top
-from recsys.serving.bundle import Bundle
+from recsys.serving.bundle import Bundle, bundle_error
 from recsys.serving.frame import ColumnPlan
 from recsys.serving.new_items import NewItems
-from recsys.state.neighbours import Neighbours
+from recsys.state.neighbours import lists_of_all
 
 Array = NDArray[Any]
 FIRST_STAGE = "first_stage_"  # begins the name of the column that holds the first stage's score
@@ -34,7 +34,7 @@ class LiveFeatures:
     Raises
     ------
     BundleError
-        For trees that name columns which nothing gives.
+        For trees that name columns which nothing gives, and a state without the lists that a source reads.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -62,11 +62,14 @@ class LiveFeatures:
         self._plan = ColumnPlan(bundle.columns, blocks)
         self._by_interest = bundle.candidates.nearest_by == "interest" and bundle.tower is not None
         asked = None if vectors is None else vectors.tuned if self._by_interest else vectors.raw
-        lists = [family for family in bundle.state.families if isinstance(family, Neighbours)]
-        lists.sort(key=lambda family: len(family.name))  # those over all event types first
-        self._sources = LiveSources(
-            bundle.candidates, bundle.state.items, bundle.popular, lists[0] if lists else None, asked
-        )
+        lists = lists_of_all(bundle.state.families)
+        if lists is None and "covisit" in bundle.candidates.active():
+            raise bundle_error(
+                f"the state of the model folder {bundle.folder}",
+                "neighbour lists over all interactions, which the source covisit reads",
+                ", ".join(family.name for family in bundle.state.families),
+            )
+        self._sources = LiveSources(bundle.candidates, bundle.state.items, bundle.popular, lists, asked)
 
     def offer(self, view: View, exclude: Array | None = None) -> Pool:
         """The pool of one request; no source offers what is excluded."""

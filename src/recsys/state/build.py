@@ -9,7 +9,7 @@ from recsys.core.errors import ConfigError
 from recsys.core.log import ItemTable
 from recsys.state.counts import Counts
 from recsys.state.family import Family, Feature, Sizes, StateConfig
-from recsys.state.neighbours import Neighbours
+from recsys.state.neighbours import Neighbours, lists_of_all
 from recsys.state.pair_counts import PairCounts
 from recsys.state.price import Price
 from recsys.state.recent import Recent
@@ -54,9 +54,12 @@ def sizes_of(n_users: int, items: ItemTable) -> Sizes:
 
 
 def build(
-    config: StateConfig, clock: bool, sizes: Sizes, wanted: frozenset[str] | None, views: bool
+    config: StateConfig, clock: bool, sizes: Sizes, wanted: frozenset[str] | None, views: bool, lists: bool
 ) -> list[Family]:
-    """The families of a config that give a wanted column; with ``views`` the ring in any case."""
+    """The families of a config that give a wanted column; with ``views`` the ring in any case.
+
+    With ``lists`` the neighbour lists over all interactions as well.
+    """
     families: list[Family] = []
     for (kind, key, *_), features in groups(config).items():
         family = FAMILIES[kind](key, features, config, clock, sizes, wanted)
@@ -64,6 +67,9 @@ def build(
             families.append(family)
     if views and not any(isinstance(family, Recent) for family in families):
         families.append(Recent("user", (), config, clock, sizes))
+    if lists and lists_of_all(families) is None:
+        unread = Feature("neighbours", "item", "recent", name="pair_unread")
+        families.append(Neighbours("item", [unread], config, clock, sizes, frozenset()))
     names = [column.name for family in families for column in family.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

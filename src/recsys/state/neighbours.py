@@ -9,7 +9,7 @@ The last few items of each user stand here too: an update must know them whereve
 a family reads no other's arrays.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -250,6 +250,12 @@ class Neighbours(Family):
     def scratch(self) -> "Neighbours":
         """See `Family.scratch`; the lists are of items, not of the user."""
         return self
+
+
+def lists_of_all(families: Iterable[Family]) -> Neighbours | None:
+    """The lists over all interactions, which candidates read, whatever lists of some types stand by them."""
+    every = type_mask(())
+    return next((one for one in families if isinstance(one, Neighbours) and one.kinds == every), None)
 
 
 def _empty(items: int, users: int, size: int, depth: int) -> NeighbourState:

@@ -70,6 +70,7 @@ class State:
         columns: frozenset[str] | None = None,
         *,
         views: bool = True,
+        lists: bool = False,
     ) -> "State":
         """A state that has seen nothing.
 
@@ -84,10 +85,11 @@ class State:
             The columns wanted; families that give none of them are left out.
         views : bool
             Keep the ring of recent interactions in any case, so that `view` works.
+        lists : bool
+            Keep the neighbour lists over all interactions in any case, so that co-visitation works.
         """
-        return cls(
-            config, clock, n_users, items, build(config, clock, sizes_of(n_users, items), columns, views)
-        )
+        families = build(config, clock, sizes_of(n_users, items), columns, views, lists)
+        return cls(config, clock, n_users, items, families)
 
     def replay(
         self,
@@ -271,8 +273,8 @@ class State:
             check_families(manifest, config, folder)
         names = frozenset(name for family in saved.values() for name in family["columns"])
         items = load_items(folder / "items")
-        views = "recent_user" in saved
-        state = cls.new(made_with, manifest["clock"], manifest["users"], items, names, views=views)
+        kept = {"views": "recent_user" in saved, "lists": "neighbours_item" in saved}
+        state = cls.new(made_with, manifest["clock"], manifest["users"], items, names, **kept)
         read_families(state.families, made_with, manifest, folder)
         state.position = manifest["position"]
         return state
