@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import recsys
+from tests.pipelines.toy_shop import toy_run
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -132,11 +133,18 @@ def test_the_wheel_carries_everything_and_runs_from_anywhere(tmp_path):
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run(install, check=True, capture_output=True)
+    model = toy_run().run_dir / "model"
     code = (
         "import recsys, recsys.pipelines.door as door\n"
         f"assert recsys.__file__.startswith({str(site)!r}), recsys.__file__\n"
         f"assert door.__file__.startswith({str(site)!r}), door.__file__\n"
-        "print(door.compose(['tracking=none']).tracking.kind)\n"
+        "assert door.compose(['tracking=none']).tracking.kind == 'none'\n"
+        "from recsys.serving.ranker import Ranker\n"
+        f"ranker = Ranker.load({str(model)!r}, verify=True)\n"
+        "best = ranker.recommend('nobody', 5)\n"
+        "again = ranker.rank('nobody', reversed(best.item_ids))\n"
+        "assert sorted(again.item_ids) == sorted(best.item_ids), again.item_ids\n"
+        "print(len(again))\n"
     )
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -148,4 +156,4 @@ def test_the_wheel_carries_everything_and_runs_from_anywhere(tmp_path):
         text=True,
         check=False,
     )
-    assert done.stdout == "none\n", done.stderr
+    assert done.stdout == "5\n", done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -22,7 +21,7 @@ class TextConfig:
     columns: tuple[str, ...] = USUAL
 
 
-def text_columns(there: Sequence[str], config: TextConfig) -> tuple[str, ...]:
+def text_columns(there: list[str], config: TextConfig) -> tuple[str, ...]:
     """Those of the configured columns that make up the text of a table with the columns ``there``.
 
     Raises
