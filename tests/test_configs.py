@@ -1,15 +1,25 @@
 """Every file of conf/ composes and becomes typed settings; what is unclear is refused by its full name."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from omegaconf import OmegaConf
+
+from recsys.candidates.sources import CandidatesConfig
 from recsys.cli import main
 from recsys.commands import config_groups
 from recsys.core.columns import VARIANTS
 from recsys.core.errors import ConfigError
-from recsys.pipelines.door import compose
+from recsys.data.split import SplitConfig
+from recsys.encoder.config import TrainerConfig
+from recsys.pipelines.door import compose, to_dataclass
 from recsys.pipelines.path import READS, STAGES, stage_configs
-from recsys.pipelines.settings import RunConfig, load
+from recsys.pipelines.settings import EvaluateConfig, RunConfig, load
+from recsys.ranking.config import RerankerConfig
+from recsys.ranking.first_stage import SelectConfig
+from recsys.serving.batch import BatchConfig
 
+CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = config_groups()
 OPTIONS = [(group, option) for group, options in GROUPS.items() for option in options]
 
@@ -108,6 +118,24 @@ def test_the_default_is_the_demo_shop():
     assert (config.encoder.preset, config.tracking.kind) == ("top", "mlflow")
     assert config.all_seeds == (config.seed,)
     assert load(["seeds=[1, 2]"])[0].all_seeds == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("group", "kind"),
+    [
+        ("split", SplitConfig),
+        ("candidates", CandidatesConfig),
+        ("trainer", TrainerConfig),
+        ("ranker", RerankerConfig),
+        ("evaluation", EvaluateConfig),
+        ("scoring", BatchConfig),
+        ("select", SelectConfig),
+    ],
+)
+def test_python_and_the_command_line_start_from_the_same(group, kind):
+    file = CONF / group / "default.yaml"  # as it is: the demo shop changes what it is measured by
+    node = OmegaConf.load(file) if file.exists() else OmegaConf.load(CONF / "config.yaml")[group]
+    assert len(node) and to_dataclass(node, kind, group) == kind()
 
 
 def test_every_group_of_the_folder_is_chosen_somewhere():

@@ -39,7 +39,7 @@ def test_all_of_it() -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"n": 0}, "select.n: expected at least 1; found 0. Correct the value; the default is 150."),
+        ({"n": 0}, "select.n: expected at least 1; found 0. Correct the value; the default is 100."),
         ({"quotas": {"a": -1}}, "select.quotas.a: expected at least 0; found -1."),
     ],
 )

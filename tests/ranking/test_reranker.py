@@ -16,7 +16,14 @@ from recsys.ranking.reranker import Reranker, can_teach, count_trees, train
 lightgbm = pytest.importorskip("lightgbm")
 
 CONFIG = RerankerConfig(
-    num_iterations=40, num_leaves=7, min_data_in_leaf=5, learning_rate=0.2, feature_fraction=1.0, threads=1
+    num_iterations=40,
+    num_leaves=7,
+    min_data_in_leaf=5,
+    learning_rate=0.2,
+    feature_fraction=1.0,
+    early_stopping=30,
+    lambda_l2=0.0,
+    threads=1,
 )
 COLUMNS = ("item_is_even", "pair_parity_share", "noise")
 

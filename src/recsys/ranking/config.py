@@ -18,14 +18,14 @@ class RerankerConfig:
     )  # worth of a label in the ranking; a type that is absent is worth nothing
     num_leaves: int = 31
     learning_rate: float = 0.05
-    num_iterations: int = 300
-    early_stopping: int = 30  # rounds without a better NDCG on the validation requests; 0: never stop
+    num_iterations: int = 400
+    early_stopping: int = 40  # rounds without a better NDCG on the validation requests; 0: never stop
     early_stopping_at: int = 10  # the k of that NDCG
     min_data_in_leaf: int = 20
     feature_fraction: float = 0.8
     bagging_fraction: float = 1.0  # share of the requests of one tree
     bagging_freq: int = 1
-    lambda_l2: float = 0.0
+    lambda_l2: float = 1.0
     truncation: int = 30  # pairs are formed with the best so many of a request
     monotone: dict[str, int] = field(default_factory=dict)  # column -> 1 (more is better) or -1
     categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing

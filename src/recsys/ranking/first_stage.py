@@ -33,7 +33,7 @@ class SelectConfig:
         limit. Empty: rows go by their best rank over all sources. Read with ``by="ranks"`` alone.
     """
 
-    n: int = 150
+    n: int = 100
     by: Literal["ranks", "linear"] = "ranks"
     l2: float = 10.0
     quotas: Mapping[str, int] = field(default_factory=dict)

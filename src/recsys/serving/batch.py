@@ -43,7 +43,7 @@ class BatchConfig:
         Users in one file: what is lost where a run is killed.
     """
 
-    k: int = 20
+    k: int = 10
     exclude_seen: bool = True
     partition_size: int = 1_000
 
