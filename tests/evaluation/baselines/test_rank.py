@@ -10,14 +10,9 @@ from recsys.evaluation.baselines import rank
 from recsys.evaluation.baselines.rank import rank_catalogue, rank_lists, score_lists
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.measure import measure
-from tests.evaluation.worlds import requests_of, truth_of
+from tests.evaluation.worlds import requests_of, table_scores, truth_of
 
 IDS = pl.Series([f"i{i}" for i in range(6)])
-
-
-def table_scores(scores):
-    """Scores that stand ready, (requests, items), as a score function."""
-    return lambda rows: np.asarray(scores[rows])
 
 
 def test_the_top_and_the_true_items_with_their_place_in_the_whole():

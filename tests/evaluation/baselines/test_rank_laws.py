@@ -6,8 +6,7 @@ import pytest
 
 from recsys.core.log import RowBlock
 from recsys.evaluation.baselines.rank import rank_catalogue, rank_lists, score_lists
-from recsys.evaluation.baselines.vectors import table_scores
-from tests.evaluation.worlds import requests_of, truth_of
+from tests.evaluation.worlds import requests_of, table_scores, truth_of
 
 N = 9
 IDS = pl.Series([f"i{i}" for i in range(N)])

@@ -14,7 +14,7 @@ from recsys.evaluation.baselines.popularity import popularity_scores
 from recsys.evaluation.baselines.random_ import random_scores
 from recsys.evaluation.baselines.rank import ScoreFn, rank_catalogue, rank_lists, score_lists
 from recsys.evaluation.baselines.transition import transition_scores
-from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors, table_scores
+from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors
 from tests.evaluation.parity import (
     DAY,
     N_ITEMS,
@@ -24,7 +24,7 @@ from tests.evaluation.parity import (
     parity_requests,
     parity_vectors,
 )
-from tests.evaluation.worlds import requests_of, truth_of
+from tests.evaluation.worlds import requests_of, table_scores, truth_of
 
 Make = Callable[[EventLog, RequestArrays], ScoreFn]
 

@@ -5,7 +5,8 @@ import pytest
 
 from recsys.core.columns import CLICK
 from recsys.core.log import make_log
-from recsys.evaluation.baselines.vectors import mean_history_vectors, table_scores, uncentred
+from recsys.evaluation.baselines.vectors import mean_history_vectors, uncentred
+from tests.evaluation.worlds import table_scores
 
 
 def test_centring_can_be_undone():
