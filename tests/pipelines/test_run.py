@@ -85,7 +85,7 @@ def test_shown_lists_are_kept_whole_beside_them(toy, data):
 
 
 def test_the_recall_table_knows_sources_pool_and_rows(toy):
-    recall = toy.table("select", "recall")
+    recall = toy.table("evaluate", "recall")
     assert set(recall["source"]) >= {*SOURCES, "pool", "rows"}
     assert set(recall["window"]) == {"rank", "valid", "test"}
     assert recall["recall"].is_between(0, 1).all()
