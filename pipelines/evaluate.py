@@ -15,7 +15,6 @@ from recsys.core.artefact import read_array
 from recsys.core.as_of import available
 from recsys.core.errors import ConfigError
 from recsys.core.log import RowBlock, heads
-from recsys.core.tables import check
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
 from recsys.evaluation.baselines.popularity import popularity_scores
@@ -94,12 +93,10 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     slices: dict[str, Array] = {}
     preference = None
     requests = request_arrays(data.requests)
-    evaluated: dict[str, Array] = {}
     for name, variant in config.variants.items():
         rows = np.flatnonzero(np.isin(window, windows) & ~np.isin(window, variant.train))
         if not len(rows):
             continue  # what a variant learned is not what it is measured on
-        evaluated[name] = rows
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
@@ -118,7 +115,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             found=", ".join(config.variants),
             do="Set evaluation.read_test=true, or add a variant that leaves a window aside.",
         )
-    predictions = check(pl.concat(parts, how="diagonal_relaxed"), tables.PREDICTIONS)
+    predictions = tables.check(pl.concat(parts, how="diagonal_relaxed"), tables.PREDICTIONS)
     metrics, differences = evaluate(
         predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),
         data.truth,
@@ -128,10 +125,11 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         preference=preference,
     )
     predictions.write_parquet(out / PREDICTIONS)
-    check(metrics, tables.METRICS).write_parquet(out / METRICS)
+    tables.check(metrics, tables.METRICS).write_parquet(out / METRICS)
     differences.write_parquet(out / DIFFERENCES)
     artifacts: tuple[str, ...] = (METRICS, DIFFERENCES)
-    recall = recall_of(inputs, evaluated, data)
+    told = np.flatnonzero(np.isin(window, ("rank", *windows)))
+    recall = recall_of(inputs, tuple(config.variants), told, data)
     if recall is not None:
         recall.write_parquet(out / RECALL)
         artifacts = (*artifacts, RECALL)
@@ -162,9 +160,7 @@ def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -
     plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
     before = slice(0, data.meta["counts"]["n_fit"])
     wanted = data.log.item[before][np.isin(data.log.kind[before], c.INTERACTIONS)]
-    prior = plain[wanted[wanted >= 0]].mean(
-        axis=0
-    )  # of users without a history: the mean item that was wanted
+    prior = plain[wanted[wanted >= 0]].mean(axis=0)  # without a history: the mean item that was wanted
     users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
     half_life = half_life_days * DAY_US if asked.clock else np.inf
     return {
@@ -197,13 +193,13 @@ def _reranked(
     inputs: Mapping[str, Path], variant: str, data: Prepared, rows: Array, seeds: tuple[int, ...]
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
     """Predictions of the rerankers on the rows that are theirs."""
-    tables = {
+    lists = {
         kind: load_rows(inputs, rows_name(variant, kind), data) for kind in kinds(data) if kind != LOGGED
     }
     keep = np.zeros(len(data.requests), np.bool_)
     keep[rows] = True
     for model in RERANKERS:
-        own = tables[kind_of(model, tables)]
+        own = lists[kind_of(model, lists)]
         of_request = np.repeat(keep, own.frame.groups)
         frame = own.frame.select_requests(keep)
         block = RowBlock(frame.offsets, own.items[of_request])

@@ -1,6 +1,6 @@
 """The recall ceiling of a run, for the windows that it may look at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 def recall_of(
-    inputs: Mapping[str, Path], variants: Mapping[str, Array], data: Prepared
+    inputs: Mapping[str, Path], variants: Sequence[str], asked: Array, data: Prepared
 ) -> pl.DataFrame | None:
     """What share of the targets each source, the pool and the rows hold; none where lists were logged.
 
@@ -26,8 +26,9 @@ def recall_of(
     ----------
     inputs : mapping of stage to folder
         ``candidates`` and ``select``.
-    variants : mapping of variant to int64 array
-        The requests of each that are evaluated.
+    variants : sequence of str
+    asked : int64 array
+        The requests that may be looked at.
     data : Prepared
 
     Returns
@@ -40,7 +41,7 @@ def recall_of(
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     number = data.requests[c.REQUEST].to_numpy()
     parts = []
-    for variant, asked in variants.items():
+    for variant in variants:
         pool, rows = (
             pool_of_frame(pl.read_parquet(inputs[stage] / f"{name}.parquet"), number)
             for stage, name in (("candidates", variant), ("select", rows_name(variant)))
@@ -49,7 +50,7 @@ def recall_of(
             here = asked[window[asked] == name]
             table = recall_table(_of(pool, here), here.astype(np.int32), data.truth, _of(rows, here))
             parts.append(table.with_columns(variant=pl.lit(variant), window=pl.lit(str(name))))
-    return pl.concat(parts) if parts else None
+    return pl.concat(parts)
 
 
 def _of(pool: Pool, here: Array) -> Pool:

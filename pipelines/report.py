@@ -37,6 +37,7 @@ def write_report(
     """Write the HTML report of one evaluation."""
     first = metrics[c.VARIANT][0]
     window = "test" if config.evaluation.read_test else "valid"
+    seen = metrics[c.WINDOW].unique().to_list()
     report = ReportInput(
         metrics=metrics,
         differences=differences,
@@ -44,7 +45,7 @@ def write_report(
         variant=first,
         window=window,
         setting=_setting(data, config),
-        recall=recall,
+        recall=None if recall is None else recall.filter(pl.col(c.WINDOW).is_in(seen)),
         training=pl.read_parquet(inputs["train-encoder"] / TRAINING),
         importance=_importance(inputs, first, config, bool(data.meta["clock"])),
         ledger=data.ledger,

@@ -243,6 +243,8 @@ def test_a_run_without_the_test_window_does_not_read_it_and_others_are_counted(t
     toy.again(toy.root / "blind", "evaluation.read_test=false", "evaluation.n_boot=10")
     metrics = pl.read_parquet(toy.root / "blind" / "metrics.parquet")
     assert set(metrics[c.WINDOW]) == {"valid"}
+    recall = pl.read_parquet(toy.root / "blind" / "stages" / "evaluate" / "recall.parquet")
+    assert set(recall["window"]) == {"rank", "valid"}
     reads = [json.loads(line) for line in (toy.root / "test-reads.jsonl").read_text().splitlines()]
     assert reads and all(one["name"] == "shop" for one in reads)
     count = len(reads)

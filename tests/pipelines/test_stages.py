@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -331,15 +332,15 @@ def test_the_recall_ceiling_is_told_of_the_windows_that_are_looked_at(toy, data)
     inputs = {name: toy.stage(name) for name in ("candidates", "select")}
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     valid = np.flatnonzero(window == "valid")
-    found = recall_of(inputs, {"default": valid}, data)
+    found = recall_of(inputs, ["default"], valid, data)
     assert found is not None and found["window"].unique().to_list() == ["valid"]
     truth = data.truth.filter(pl.col(c.LABEL) > 0, pl.col(c.REQUEST).is_in(valid))
     rows = toy.table("select", "default")
     hit = truth.join(rows, on=[c.REQUEST, c.ITEM], how="semi").height
     assert found.filter(pl.col("source") == "rows")["recall"].item() == pytest.approx(hit / truth.height)
     told = toy.table("evaluate", "recall")
-    assert set(told["window"]) == {"valid", "test"}
-    assert recall_of(inputs, {}, data) is None
+    assert set(told["window"]) == {"rank", "valid", "test"}
+    assert recall_of(inputs, ["default"], valid, replace(data, meta=data.meta | {"rows": "logged"})) is None
 
 
 @pytest.fixture(scope="module")
