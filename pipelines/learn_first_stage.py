@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from recsys.candidates.merge import Pool
 from recsys.core import columns as c
+from recsys.core.artefact import read_json, reading
 from recsys.data.prepare import Prepared
 from recsys.data.requests import request_arrays
 from recsys.pipelines.describe import Describer
-from recsys.pipelines.models import FIRST_STAGE, RERANKERS, first_stage_columns
+from recsys.pipelines.models import RERANKERS, first_stage_columns
 from recsys.pipelines.variants import Variant, cuts_of
+from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.linear import Linear, draw_rows, fit_linear
 
 Array = NDArray[Any]
@@ -115,7 +117,9 @@ def _learn(
 
 def load_first_stage(path: Path) -> Mapping[str, Linear]:
     """What `FirstStage.save` wrote."""
-    return {model: Linear.from_json(given) for model, given in json.loads(path.read_text()).items()}
+    stored = read_json(path)
+    with reading(path, "the weights of each reranker"):
+        return {model: Linear.from_json(given) for model, given in stored.items()}
 
 
 def _request_of_row(pool: Pool) -> Array:

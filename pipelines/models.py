@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from recsys.ranking.first_stage import FIRST_STAGE
+
 RERANKERS = ("full", "no_interest", "behaviour_only", "text_only")
 ALONE = ("behaviour_only", "text_only")  # these have sources, and so rows, of their own
 TEXT_SOURCES = ("nearest",)
-FIRST_STAGE = "first_stage_"  # before a reranker's name: its own linear score
 TEXT = ("interest_", "text_similarity_")
 OF_AN_ITEM = ("item_", "pair_", *TEXT)  # what differs between the items of a request
 WITHIN_A_LIST = ("_rank", "_z")  # of interest columns: a function of the other items too

@@ -14,11 +14,11 @@ from recsys.core import columns as c
 from recsys.data.prepare import load
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, FirstStage
-from recsys.pipelines.models import FIRST_STAGE, RERANKERS, sources_of
+from recsys.pipelines.models import RERANKERS, sources_of
 from recsys.pipelines.rows import LOGGED, RETRIEVED, kinds, rows_name, shown_pool
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
-from recsys.ranking.first_stage import SelectConfig, select, select_top
+from recsys.ranking.first_stage import FIRST_STAGE, SelectConfig, select, select_top
 from recsys.state.family import StateConfig
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ class Config:
     select: SelectConfig
     features: StateConfig
     variants: Mapping[str, Variant]
-    threads: int = 2
+    threads: int = 1
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
@@ -96,6 +96,7 @@ STAGE = Stage(
         "recsys.interest",
         "recsys.ranking.first_stage",
         "recsys.ranking.linear",
+        "recsys.ranking.places",
         "recsys.state",
         "recsys.pipelines.describe",
         "recsys.pipelines.learn_first_stage",

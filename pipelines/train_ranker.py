@@ -13,11 +13,12 @@ from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
-from recsys.pipelines.models import FIRST_STAGE, RERANKERS, columns_of
+from recsys.pipelines.models import RERANKERS, columns_of
 from recsys.pipelines.rows import LOGGED, kind_of, kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
 from recsys.ranking.config import RerankerConfig
+from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.reranker import Reranker, count_trees, train
 

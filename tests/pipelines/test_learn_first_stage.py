@@ -10,11 +10,12 @@ from recsys.candidates.merge import pool_of_frame
 from recsys.core import columns as c
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.learn_first_stage import SERVED, FirstStage, load_first_stage
-from recsys.pipelines.models import FIRST_STAGE, RERANKERS, columns_of, first_stage_columns
+from recsys.pipelines.models import RERANKERS, columns_of, first_stage_columns
 from recsys.pipelines.parity import compare, read_offline, write_snapshot
 from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.rows import LOGGED, row_block, rows_name
 from recsys.pipelines.settings import RunConfig, load
+from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import toy_data, toy_run
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from recsys.core.checks import above, at_least, check_number, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
+from recsys.ranking.places import places
 
 Array = NDArray[Any]
+FIRST_STAGE = "first_stage_"  # and a reranker's name: the column that holds its linear score
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,4 @@ def select_top(offsets: Array, scores: Array, n: int) -> Array:
     int64 array
         Chosen rows, ascending: they keep the order of the pool; of equal scores the first are kept.
     """
-    request = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    order = np.lexsort((-scores, request))  # stable, and requests stay in place
-    place = np.arange(len(order)) - offsets[:-1][request]
-    return np.sort(order[place < n])
+    return np.flatnonzero(places(offsets, -scores) < n)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import DataError
 from recsys.core.jit import kernel
+from recsys.ranking.places import places
 
 Array = NDArray[Any]
 STEPS = 25  # of Newton's method, which needs about seven
@@ -57,13 +58,17 @@ def _squeeze(value: float) -> float:
 
 
 @kernel
+def _standardised(value: float, mean: float, scale: float) -> float:
+    """What the weights are learned on and applied to; 0, the mean, for a missing value."""
+    return (_squeeze(value) - mean) / scale if value == value else 0.0
+
+
+@kernel
 def _score(values: Array, mean: Array, scale: Array, weight: Array, out: Array) -> None:
     for row in range(values.shape[0]):
         total = 0.0
         for c in range(weight.shape[0]):
-            value = np.float64(values[row, c])
-            if value == value:
-                total += weight[c] * (_squeeze(value) - mean[c]) / scale[c]
+            total += weight[c] * _standardised(np.float64(values[row, c]), mean[c], scale[c])
         out[row] = total
 
 
@@ -71,8 +76,7 @@ def _score(values: Array, mean: Array, scale: Array, weight: Array, out: Array) 
 def _standard(values: Array, mean: Array, scale: Array, out: Array) -> None:
     for row in range(values.shape[0]):
         for c in range(mean.shape[0]):
-            value = np.float64(values[row, c])
-            out[row, c] = (_squeeze(value) - mean[c]) / scale[c] if value == value else 0.0
+            out[row, c] = _standardised(np.float64(values[row, c]), mean[c], scale[c])
 
 
 @kernel
@@ -117,10 +121,8 @@ def draw_rows(offsets: Array, positive: Array, most: int, seed: int = 0) -> tupl
     request = np.repeat(np.arange(len(sizes)), sizes)
     found = np.bincount(request, weights=positive, minlength=len(sizes)).astype(np.int64)
     draw = np.where(positive, -1.0, np.random.default_rng(seed).random(len(request)))
-    place = np.empty(len(request), np.int64)
-    place[np.lexsort((draw, request))] = np.arange(len(request)) - offsets[:-1][request]
     use = (found > 0) & (found < sizes)
-    rows = np.flatnonzero(use[request] & (place < most + found[request]))
+    rows = np.flatnonzero(use[request] & (places(offsets, draw) < most + found[request]))
     kept = np.bincount(request[rows], minlength=len(sizes))
     return rows, np.r_[0, np.cumsum(kept)].astype(np.int64)
 

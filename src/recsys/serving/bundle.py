@@ -2,9 +2,8 @@
 
 ``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
 ``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower, and the exported text tower where
-there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the
-linear first stage where there is one), ``candidates/`` (the popular list
-at the last tick).
+there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the linear first stage where
+there is one), ``candidates/`` (the popular list at the last tick).
 """
 
 import hashlib

@@ -13,14 +13,13 @@ from recsys.core.log import View
 from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
-from recsys.ranking.first_stage import select, select_top
+from recsys.ranking.first_stage import FIRST_STAGE, select, select_top
 from recsys.serving.bundle import Bundle, bundle_error
 from recsys.serving.frame import ColumnPlan
 from recsys.serving.new_items import NewItems
 from recsys.state.neighbours import lists_of_all
 
 Array = NDArray[Any]
-FIRST_STAGE = "first_stage_"  # begins the name of the column that holds the first stage's score
 
 
 class LiveFeatures:
@@ -60,6 +59,7 @@ class LiveFeatures:
             self._first_plan = ColumnPlan(self._first.columns, described)
             blocks["first_stage"] = [name for name in bundle.columns if name.startswith(FIRST_STAGE)]
         self._plan = ColumnPlan(bundle.columns, blocks)
+        self._wanted = {*self._plan.blocks, *(self._first_plan.blocks if self._first_plan else ())}
         self._by_interest = bundle.candidates.nearest_by == "interest" and bundle.tower is not None
         asked = None if vectors is None else vectors.tuned if self._by_interest else vectors.raw
         lists = lists_of_all(bundle.state.families)
@@ -144,13 +144,10 @@ class LiveFeatures:
     ) -> dict[str, Array]:
         """Behaviour and interest columns of some items, where the trees or the first stage read them."""
         bundle, stored = self._bundle, self._bundle.vectors
-        wanted = set(self._plan.blocks)
-        if self._first_plan is not None:
-            wanted |= set(self._first_plan.blocks)
         values: dict[str, Array] = {}
-        if "state" in wanted:
+        if "state" in self._wanted:
             values["state"] = self._state.read(view, codes)
-        if "interest" in wanted and bundle.tower is not None and stored is not None:
+        if "interest" in self._wanted and bundle.tower is not None and stored is not None:
             tuned, raw = self._new_items.vectors(unknown, len(codes)) if unknown else (None, None)
             values["interest"] = score_view(bundle.tower, stored.tuned, stored.raw, view, codes, tuned, raw)
         return values
