@@ -94,7 +94,7 @@ BAD = {
     ),
     "words for numbers": (
         events(lambda frame: frame.with_columns(price=pl.lit("cheap"))),
-        ["table events, column price: expected numbers (Float32); found 'cheap'"],
+        ["table events, column price: expected finite numbers (Float32); found 'cheap'"],
     ),
     "an unknown event type": (
         events(lambda frame: frame.with_columns(event_type=pl.lit("view"))),

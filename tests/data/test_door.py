@@ -67,7 +67,17 @@ def change(**columns: Any) -> Callable[[pl.DataFrame], pl.DataFrame]:
         (
             "events",
             change(price=["cheap", "1"]),
-            "table events, column price: expected numbers (Float32); found 'cheap'",
+            "table events, column price: expected finite numbers (Float32); found 'cheap'",
+        ),
+        (
+            "events",
+            change(price=[float("inf"), 1.0]),
+            "table events, column price: expected finite numbers (Float32); found inf",
+        ),
+        (
+            "events",
+            change(value=[1.0, -1e300]),
+            "table events, column value: expected finite numbers (Float32); found -1e+300",
         ),
         (
             "events",

@@ -92,7 +92,7 @@ def test_a_setting_enters_the_keys_of_its_own_stages_only():
     assert changed("data.shop.users=70") == {"prepare"}
     assert changed("paths.root=elsewhere", "tracking=none", "force=true") == set()
     assert "train-encoder" in changed("seed=4") and "prepare" not in changed("seed=4")
-    assert "train-encoder" not in changed("features.both=true")
+    assert "train-encoder" not in changed("features.past=3")
 
 
 def test_the_place_of_files_does_not_count_but_their_content_does(tmp_path):

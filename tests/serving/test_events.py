@@ -56,6 +56,13 @@ def test_microseconds_are_exact(us: int) -> None:
     assert microseconds(EPOCH + timedelta(microseconds=us)) == us
 
 
+@pytest.mark.parametrize("given", [float("inf"), float("-inf"), "inf", 1e39])
+@pytest.mark.parametrize("column", ["value", "price"])
+def test_a_number_that_would_poison_a_sum_is_refused(column: str, given: object) -> None:
+    with pytest.raises(DataError, match="event 0, value, price or position: expected a number"):
+        one(**{column: given})
+
+
 def test_order_is_kept_and_the_first_unusable_event_is_named() -> None:
     rows = [("u", f"i{i}", "click") for i in range(5)]
     assert [event.item_id for event in parse_events(iter(rows), NOW)] == [f"i{i}" for i in range(5)]

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.kernel
 STATS = ("last", "recent", "share", "surprise")
 
 
-def state_of(types: tuple[str, ...] = (), **given: object) -> State:
-    rows = {f"pair_{stat}": Feature("neighbours", "item", stat, types=types) for stat in STATS}
+def state_of(types: tuple[str, ...] = (), both: bool = False, **given: object) -> State:
+    rows = {f"pair_{stat}": Feature("neighbours", "item", stat, types=types, both=both) for stat in STATS}
     settings: dict[str, object] = {"neighbours": 4, "past": 3, "lag_decay": 0.5, **given}
     return new_state(StateConfig(rows=rows, **settings))  # type: ignore[arg-type]
 

@@ -67,7 +67,7 @@ def test_rows_land_at_their_own_place_whatever_the_order_of_cuts() -> None:
 def test_requests_without_rows_and_logs_without_events() -> None:
     log, (requests, _) = log_of(1, 50), asked_of(1)
     none = RowBlock(np.zeros(9, np.int64), codes())
-    assert new_state().replay(log, requests, none, cut(log, requests, Policy()))[1].shape == (0, 39)
+    assert new_state().replay(log, requests, none, cut(log, requests, Policy()))[1].shape == (0, 40)
     empty, (requests, block) = prefix(log, 0), asked_of(2)
     state = new_state()
     names, values = state.replay(empty, requests, block, cut(empty, requests, Policy()))
@@ -93,7 +93,7 @@ def test_afterwards_the_state_stands_at_the_last_cut() -> None:
 
 def test_an_output_given_is_filled() -> None:
     log, (requests, block) = log_of(1, 60), asked_of(1)
-    cuts, out = cut(log, requests, Policy()), np.zeros((24, 39), np.float32)
+    cuts, out = cut(log, requests, Policy()), np.zeros((24, 40), np.float32)
     _, values = new_state().replay(log, requests, block, cuts, out=out)
     assert values is out
     np.testing.assert_array_equal(out, new_state().replay(log, requests, block, cuts)[1])
@@ -104,7 +104,7 @@ def test_shapes_that_do_not_match_are_refused() -> None:
     cuts = cut(log, requests, Policy())
     with pytest.raises(DataError) as caught:
         new_state().replay(log, requests, block, cuts, out=np.zeros((24, 3), np.float32))
-    assert "rows of a replay: expected 8 requests and an array of shape (24, 39); found 8 and (24, 3)" in str(
+    assert "rows of a replay: expected 8 requests and an array of shape (24, 40); found 8 and (24, 3)" in str(
         caught.value
     )
     with pytest.raises(DataError, match="Align rows with requests"):

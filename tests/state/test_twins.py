@@ -27,7 +27,7 @@ def expected_of(
     if feature.family == "price":
         return [twins.price(feature, events, user, item, items, EVERYTHING.purchase_weight)]
     if feature.family == "neighbours":
-        return [lists[feature.types].read(feature.stat, seen["user"], user, item, ITEMS)]
+        return [lists[feature.types, feature.both].read(feature.stat, seen["user"], user, item, ITEMS)]
     born = items.available_from[item] if 0 <= item < ITEMS else -1
     return [(now - born) / DAY if born > 0 else np.nan]
 
@@ -54,7 +54,10 @@ def test_replayed_columns_equal_the_twins(seed: int, policy: Policy, requests: b
     column = {name: j for j, name in enumerate(names)}
     for r in range(9):
         seen = {key: twins.known(log, items, int(n[r])) for key, n in cuts.items()}
-        lists = {types: twins.Neighbours(EVERYTHING, types) for types in ((), ("purchase",))}
+        lists = {
+            (types, both): twins.Neighbours(EVERYTHING, types, both)
+            for types, both in (((), False), (("purchase",), False), ((), True))
+        }
         for twin in lists.values():
             for event in seen["item"]:
                 twin.apply(event)

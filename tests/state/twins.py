@@ -191,8 +191,8 @@ def recent(
 class Neighbours:
     """Twin of `Neighbours`: a dict of lists [neighbour, weight, error]."""
 
-    def __init__(self, config: StateConfig, types: Sequence[str]) -> None:
-        self.config, self.types = config, types or INTERACTIONS
+    def __init__(self, config: StateConfig, types: Sequence[str], both: bool = False) -> None:
+        self.config, self.types, self.both = config, types or INTERACTIONS, both
         self.lists: dict[int, list[list[float]]] = defaultdict(list)
         self.out: dict[int, float] = defaultdict(float)
         self.into: dict[int, float] = defaultdict(float)
@@ -220,7 +220,7 @@ class Neighbours:
         for lag, source in enumerate(before):
             if source != event.item and source not in before[:lag]:
                 self.link(source, event.item, self.config.lag_decay**lag)
-                if self.config.both:
+                if self.both:
                     self.link(event.item, source, self.config.lag_decay**lag)
         self.past[event.user].insert(0, event.item)
 

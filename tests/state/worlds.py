@@ -47,6 +47,7 @@ EVERYTHING = rows(
     pair_share=Feature("neighbours", "item", "share"),
     pair_surprise=Feature("neighbours", "item", "surprise"),
     pair_bought_share=Feature("neighbours", "item", "share", types=("purchase",)),
+    pair_together=Feature("neighbours", "item", "recent", both=True),
     pair_clicks=Feature("pair_counts", "user_item", "count", types=("click",), half_lives=("all", "1d")),
     pair_showings=Feature("pair_counts", "user_item", "count", types=("impression",)),
     pair_days_since=Feature("pair_counts", "user_item", "recency"),

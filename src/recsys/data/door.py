@@ -50,15 +50,20 @@ def _to_text(values: pl.Series, where: str) -> pl.Series:
 
 
 def _to_number(values: pl.Series, dtype: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
+    expected = f"{'finite ' if dtype.is_float() else ''}numbers ({dtype})"
     if values.dtype.is_numeric() or values.dtype in (pl.String, pl.Boolean, pl.Null):
         text = values.dtype == pl.String
         number = values.cast(pl.Float64, strict=False) if text else values
         number = number if text and dtype.is_float() else number.cast(dtype, strict=False)
-        bad = values.filter(number.is_null() & values.is_not_null())
+        number = number.cast(dtype, strict=False)
+        unusable = number.is_null() & values.is_not_null()
+        if dtype.is_float():
+            unusable |= number.is_infinite().fill_null(False)
+        bad = values.filter(unusable)
         if bad.is_empty():
-            return number.cast(dtype)
-        raise DataError(where, expected=f"numbers ({dtype})", found=_first_rows(bad), do=ADVICE)
-    raise DataError(where, expected=f"numbers ({dtype})", found=f"type {values.dtype}", do=ADVICE)
+            return number
+        raise DataError(where, expected=expected, found=_first_rows(bad), do=ADVICE)
+    raise DataError(where, expected=expected, found=f"type {values.dtype}", do=ADVICE)
 
 
 def _to_event_type(values: pl.Series, where: str) -> pl.Series:

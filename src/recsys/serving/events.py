@@ -12,6 +12,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
 NAN = float("nan")
 MOST_POSITION = 32_767  # what the log's int16 holds
+MOST_NUMBER = 3.4028234663852886e38  # what its float32 holds
 
 
 class GivenEvent(NamedTuple):
@@ -36,7 +37,10 @@ def microseconds(moment: datetime) -> int:
 
 
 def _number(value: Any) -> float:
-    return NAN if value is None else float(value)
+    number = NAN if value is None else float(value)
+    if abs(number) > MOST_NUMBER:
+        raise ValueError(f"{value}, which no float32 holds")
+    return number
 
 
 def _one(row: Mapping[str, Any], place: int, now: int, ahead: datetime) -> GivenEvent:

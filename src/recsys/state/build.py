@@ -35,15 +35,15 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def groups(config: StateConfig) -> dict[tuple[str, ...], list[Feature]]:
+def groups(config: StateConfig) -> dict[tuple[str | bool, ...], list[Feature]]:
     """Feature rows by the table they share, in the order of the config."""
-    groups: dict[tuple[str, ...], list[Feature]] = {}
+    groups: dict[tuple[str | bool, ...], list[Feature]] = {}
     for name, row in config.rows.items():
         feature = replace(row, name=name)
         check_row(feature, FAMILIES)
         check_choice(row_key(feature, "key"), row.key, KEYS[row.family])
-        types = row.types if row.family == "neighbours" else ()
-        groups.setdefault((row.family, row.key, *types), []).append(feature)
+        lists: tuple[str | bool, ...] = (row.both, *row.types) if row.family == "neighbours" else ()
+        groups.setdefault((row.family, row.key, *lists), []).append(feature)
     return groups
 
 
@@ -61,7 +61,8 @@ def build(
     With ``lists`` the neighbour lists over all interactions as well.
     """
     families: list[Family] = []
-    for (kind, key, *_), features in groups(config).items():
+    for features in groups(config).values():
+        kind, key = features[0].family, features[0].key
         family = FAMILIES[kind](key, features, config, clock, sizes, wanted)
         if family.columns or (views and kind == "recent"):
             families.append(family)

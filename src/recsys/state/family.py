@@ -49,6 +49,8 @@ class Feature:
         How many events of the average row a rate is smoothed with.
     depth : int
         How many of the user's last events a history statistic looks at; 0 is the family's default.
+    both : bool
+        Of neighbour lists: link backwards too (co-occurrence instead of transition).
     direction : {-1, 0, 1}
         Monotone direction that the reranker may hold the column to.
     name, meaning : str
@@ -65,6 +67,7 @@ class Feature:
     value: str = ""
     prior: float = 20.0
     depth: int = 0
+    both: bool = False
     direction: int = 0
     name: str = ""
     meaning: str = ""
@@ -85,8 +88,6 @@ class StateConfig:
         How many of the user's last interactions an event is linked to, and a read starts from.
     lag_decay : float
         Weight of a link by its distance: ``lag_decay ** steps``.
-    both : bool
-        Also link backwards (co-occurrence instead of transition).
     purchase_weight : float
         How many clicks one purchase is worth in the price a user is used to.
     """
@@ -96,7 +97,6 @@ class StateConfig:
     neighbours: int = 64
     past: int = 5
     lag_decay: float = 0.7
-    both: bool = False
     purchase_weight: float = 4.0
 
     def __post_init__(self) -> None:

@@ -145,8 +145,8 @@ _read: Callable[..., None] = read
 
 
 def _name(feature: Feature) -> str:
-    """Rows of other event types than all interactions keep lists of their own."""
-    return "neighbours_item" + "".join("_" + name for name in feature.types)
+    """Rows that link backwards too, or other event types than all interactions, keep lists of their own."""
+    return "_".join(("neighbours_item", *(("both",) if feature.both else ()), *feature.types))
 
 
 class Neighbours(Family):
@@ -168,12 +168,13 @@ class Neighbours(Family):
         sizes: Sizes,
         wanted: frozenset[str] | None = None,
     ) -> None:
-        mask = type_mask(features[0].types)
+        mask, both = type_mask(features[0].types), features[0].both
         kept: list[tuple[int, Column]] = []
         for feature in features:
             check_choice(row_key(feature, "stat"), feature.stat, STATS)
             how, unit, meaning = STATS[feature.stat]
-            said = feature.meaning or meaning.format(types=type_words(mask), depth=config.past)
+            followed = meaning.replace("followed", "stood beside") if both else meaning
+            said = feature.meaning or followed.format(types=type_words(mask), depth=config.past)
             column = Column(
                 base_name(feature, "pair"), said, unit, "neighbours", key, "pair", False, feature.direction
             )
@@ -182,8 +183,8 @@ class Neighbours(Family):
         self.columns = tuple(column for _, column in kept)
         self.name, self.key, self.position = _name(features[0]), key, 0
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
-        self._params = NeighbourParams(mask, config.lag_decay, int(config.both), op)
-        self.kinds = mask
+        self._params = NeighbourParams(mask, config.lag_decay, int(both), op)
+        self.kinds, self.both = mask, both
         self._shape = (config.neighbours, config.past)
         self._adopt(_empty(sizes.item, sizes.user, *self._shape), sizes.item, sizes.user)
 
@@ -253,9 +254,10 @@ class Neighbours(Family):
 
 
 def lists_of_all(families: Iterable[Family]) -> Neighbours | None:
-    """The lists over all interactions, which candidates read, whatever lists of some types stand by them."""
+    """The lists of what followed, over all interactions: candidates read them, whatever others there are."""
     every = type_mask(())
-    return next((one for one in families if isinstance(one, Neighbours) and one.kinds == every), None)
+    lists = (one for one in families if isinstance(one, Neighbours))
+    return next((one for one in lists if one.kinds == every and not one.both), None)
 
 
 def _empty(items: int, users: int, size: int, depth: int) -> NeighbourState:
