@@ -278,7 +278,10 @@ def test_a_state_of_some_columns_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_neighbour_lists_are_kept_for_candidates_where_no_column_reads_them(tmp_path: Path) -> None:
     log = log_of(1, 200)
-    bought = {"pair_bought": Feature("neighbours", "item", "last", types=("purchase",))}
+    bought = {
+        "pair_bought": Feature("neighbours", "item", "last", types=("purchase",)),
+        "pair_together": Feature("neighbours", "item", "last", both=True),
+    }
     counted = {"item_count": Feature("counts", "item", "count")}
     plain = {"pair_follows": Feature("neighbours", "item", "recent")}
     states = [
@@ -290,7 +293,7 @@ def test_neighbour_lists_are_kept_for_candidates_where_no_column_reads_them(tmp_
     states.append(_loaded(states[2], tmp_path))
     view = states[0].view(0, START + 30 * DAY)
     found = [lists_of_all(state.families) for state in states]
-    bought_only, counted_only = ("pair_bought",), ("item_count",)
+    bought_only, counted_only = ("pair_bought", "pair_together"), ("item_count",)
     assert [state.names for state in states[1:]] == [bought_only, counted_only, bought_only, counted_only]
     assert found.pop(3) is None
     first, *others = [family.offer(view, states[0].items, 9) for family in found if family is not None]

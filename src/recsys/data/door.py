@@ -52,10 +52,8 @@ def _to_text(values: pl.Series, where: str) -> pl.Series:
 def _to_number(values: pl.Series, dtype: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
     expected = f"{'finite ' if dtype.is_float() else ''}numbers ({dtype})"
     if values.dtype.is_numeric() or values.dtype in (pl.String, pl.Boolean, pl.Null):
-        text = values.dtype == pl.String
-        number = values.cast(pl.Float64, strict=False) if text else values
-        number = number if text and dtype.is_float() else number.cast(dtype, strict=False)
-        number = number.cast(dtype, strict=False)
+        read = values.cast(pl.Float64, strict=False) if values.dtype == pl.String else values
+        number = read.cast(dtype, strict=False)
         unusable = number.is_null() & values.is_not_null()
         if dtype.is_float():
             unusable |= number.is_infinite().fill_null(False)

@@ -9,7 +9,7 @@ from recsys.core.errors import ConfigError
 from recsys.core.log import ItemTable
 from recsys.state.counts import Counts
 from recsys.state.family import Family, Feature, Sizes, StateConfig
-from recsys.state.neighbours import Neighbours, lists_of_all
+from recsys.state.neighbours import Neighbours, list_words, lists_of_all
 from recsys.state.pair_counts import PairCounts
 from recsys.state.price import Price
 from recsys.state.recent import Recent
@@ -35,14 +35,14 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def groups(config: StateConfig) -> dict[tuple[str | bool, ...], list[Feature]]:
+def groups(config: StateConfig) -> dict[tuple[str, ...], list[Feature]]:
     """Feature rows by the table they share, in the order of the config."""
-    groups: dict[tuple[str | bool, ...], list[Feature]] = {}
+    groups: dict[tuple[str, ...], list[Feature]] = {}
     for name, row in config.rows.items():
         feature = replace(row, name=name)
         check_row(feature, FAMILIES)
         check_choice(row_key(feature, "key"), row.key, KEYS[row.family])
-        lists: tuple[str | bool, ...] = (row.both, *row.types) if row.family == "neighbours" else ()
+        lists = list_words(row) if row.family == "neighbours" else ()
         groups.setdefault((row.family, row.key, *lists), []).append(feature)
     return groups
 
@@ -61,8 +61,7 @@ def build(
     With ``lists`` the neighbour lists over all interactions as well.
     """
     families: list[Family] = []
-    for features in groups(config).values():
-        kind, key = features[0].family, features[0].key
+    for (kind, key, *_), features in groups(config).items():
         family = FAMILIES[kind](key, features, config, clock, sizes, wanted)
         if family.columns or (views and kind == "recent"):
             families.append(family)

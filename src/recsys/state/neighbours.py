@@ -35,15 +35,19 @@ Array = NDArray[Any]
 
 LAST, RECENT, SHARE, SURPRISE = range(4)
 STATS = {  # how, unit, meaning
-    "last": (LAST, "links", "how often the item followed the user's last item ({types})"),
+    "last": (LAST, "links", "how often the item {followed} the user's last item ({types})"),
     "recent": (
         RECENT,
         "links",
-        "how often the item followed the user's last {depth} items, the newer the more",
+        "how often the item {followed} the user's last {depth} items, the newer the more",
     ),
-    "share": (SHARE, "share", "share of what followed the user's last {depth} items that was this item"),
-    "surprise": (SURPRISE, "share", "the same share over the root of how often the item follows any"),
+    "share": (SHARE, "share", "share of what {followed} the user's last {depth} items that was this item"),
+    "surprise": (SURPRISE, "share", "the same share over the root of how often the item {follows} any"),
 }
+
+
+AFTER = {"followed": "followed", "follows": "follows"}  # what a link says
+BESIDE = {"followed": "stood beside", "follows": "stands beside"}
 
 
 class NeighbourState(NamedTuple):
@@ -144,9 +148,9 @@ _update: Callable[..., None] = update  # called with stars, which types cannot f
 _read: Callable[..., None] = read
 
 
-def _name(feature: Feature) -> str:
-    """Rows that link backwards too, or other event types than all interactions, keep lists of their own."""
-    return "_".join(("neighbours_item", *(("both",) if feature.both else ()), *feature.types))
+def list_words(feature: Feature) -> tuple[str, ...]:
+    """What sets a row's lists apart: rows of the same words share them, the plain ones have none."""
+    return (*(("both",) if feature.both else ()), *feature.types)
 
 
 class Neighbours(Family):
@@ -173,15 +177,16 @@ class Neighbours(Family):
         for feature in features:
             check_choice(row_key(feature, "stat"), feature.stat, STATS)
             how, unit, meaning = STATS[feature.stat]
-            followed = meaning.replace("followed", "stood beside") if both else meaning
-            said = feature.meaning or followed.format(types=type_words(mask), depth=config.past)
+            said = feature.meaning or meaning.format(
+                **(BESIDE if both else AFTER), types=type_words(mask), depth=config.past
+            )
             column = Column(
                 base_name(feature, "pair"), said, unit, "neighbours", key, "pair", False, feature.direction
             )
             if wanted is None or column.name in wanted:
                 kept.append((how, column))
         self.columns = tuple(column for _, column in kept)
-        self.name, self.key, self.position = _name(features[0]), key, 0
+        self.name, self.key, self.position = "_".join(("neighbours_item", *list_words(features[0]))), key, 0
         op = np.array([how for how, _ in kept], np.int64).reshape(-1, 1)
         self._params = NeighbourParams(mask, config.lag_decay, int(both), op)
         self.kinds, self.both = mask, both
