@@ -6,7 +6,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from recsys.core.as_of import Cuts
 from recsys.core.log import RowBlock, heads
 from recsys.data.prepare import Prepared
 from recsys.data.requests import request_arrays
@@ -14,6 +13,7 @@ from recsys.features.assemble import assemble
 from recsys.interest.score import INTEREST_COLUMNS, score_rows
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
+from recsys.pipelines.variants import Sight
 from recsys.state.family import StateConfig
 from recsys.state.store import State
 
@@ -43,16 +43,23 @@ class Describer:
         self._vectors = load_vectors(inputs["embed"])
         self._state = State.new(config, clock, len(data.users), data.item_table, views=False)
 
-    def behaviour(self, cuts: Cuts, rows: RowBlock) -> Block:
+    def behaviour(self, sight: Sight, rows: RowBlock) -> Block:
         """The columns of the state's families."""
-        data = self._data
+        data, requests = self._data, self._requests
         return assemble(
-            self._state, data.log, data.item_table, self._requests, cuts, rows, threads=self._threads
+            self._state,
+            data.log,
+            data.item_table,
+            requests,
+            sight.cuts,
+            rows,
+            left_out=sight.left_out,
+            threads=self._threads,
         )
 
-    def interest(self, cuts: Cuts, rows: RowBlock) -> Block:
+    def interest(self, sight: Sight, rows: RowBlock) -> Block:
         """The interest columns; ranks and z-scores are within the rows of a request."""
-        entrance = heads(self._data.log, self._requests.user, cuts["user"])
+        entrance = heads(self._data.log, self._requests.user, sight.cuts["user"])
         raw, tuned = self._vectors.raw, self._vectors.tuned
         return INTEREST_COLUMNS, score_rows(self._tower, tuned, raw, self._data.log, entrance, rows)
 

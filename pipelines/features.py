@@ -19,7 +19,7 @@ from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.describe import Block, Describer
 from recsys.pipelines.rows import kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
-from recsys.pipelines.variants import Variant, cuts_of
+from recsys.pipelines.variants import Variant, sight_of
 from recsys.state.family import StateConfig
 
 Array = NDArray[Any]
@@ -60,22 +60,21 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Two blocks a variant, aligned with its rows."""
     data = load(inputs["prepare"])
     requests = request_arrays(data.requests)
-    window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     describe = Describer(inputs, data, config.features, config.threads)
     of_items, of_users = item_attributes(data.items), user_attributes(data.users)
     for variant_name, variant in config.variants.items():
-        cuts = cuts_of(data.log, requests, window, data.windows, variant)
+        sight = sight_of(data, variant)
         for kind in kinds(data):
             name = rows_name(variant_name, kind)
             table = pl.read_parquet(inputs["select"] / f"{name}.parquet", columns=[c.REQUEST, c.ITEM])
             rows = row_block(check(table, ROWS), len(data.requests))
             blocks = [
-                describe.behaviour(cuts, rows),
+                describe.behaviour(sight, rows),
                 attribute_block(of_items, of_users, requests.user, rows),
                 context_block(data.requests, rows),
             ]
             _write(blocks, out / f"{name}.{FEATURES}.parquet")
-            _write([describe.interest(cuts, rows)], out / f"{name}.{SCORES}.parquet")
+            _write([describe.interest(sight, rows)], out / f"{name}.{SCORES}.parquet")
     return Facts(notes={"columns": len(describe.columns) + len(of_items.names) + len(of_users.names)})
 
 

@@ -14,10 +14,9 @@ from recsys.candidates.merge import Pool
 from recsys.core import columns as c
 from recsys.core.artefact import read_json, reading
 from recsys.data.prepare import Prepared
-from recsys.data.requests import request_arrays
 from recsys.pipelines.describe import Describer
 from recsys.pipelines.models import RERANKERS, first_stage_columns
-from recsys.pipelines.variants import Variant, cuts_of
+from recsys.pipelines.variants import Variant, sight_of
 from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.linear import Linear, draw_rows, fit_linear
 
@@ -48,7 +47,7 @@ class FirstStage:
     def __init__(self, describe: Describer, data: Prepared, variant: Variant, pool: Pool, l2: float) -> None:
         window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
         self._describe = describe
-        self._cuts = cuts_of(data.log, request_arrays(data.requests), window, data.windows, variant)
+        self._sight = sight_of(data, variant)
         self._fold = np.where(np.isin(window, variant.train), data.requests[c.FOLD].to_numpy(), NO_FOLD)
         self._names, self._values = self._described(pool)
         self._request = _request_of_row(pool)
@@ -94,7 +93,7 @@ class FirstStage:
 
     def _described(self, pool: Pool) -> tuple[list[str], Array]:
         rows = pool.block()
-        blocks = self._describe.behaviour(self._cuts, rows), self._describe.interest(self._cuts, rows)
+        blocks = self._describe.behaviour(self._sight, rows), self._describe.interest(self._sight, rows)
         names = [name for names, _ in blocks for name in names]
         return names, np.concatenate([values for _, values in blocks], axis=1)
 

@@ -48,13 +48,20 @@ def test_links_weaken_with_distance() -> None:
     assert family_of(state).arrays()["total"][[1, 5]].tolist() == [[1.75, 0.0], [0.0, 1.75]]
 
 
-def test_an_item_is_linked_once_a_history_and_never_to_itself() -> None:
+def test_an_item_is_linked_once_a_history() -> None:
     state = state_of()
     clicks(state, 0, 1, 2, 1, 3)
-    assert links(state, 1) == {2: 1.0, 3: 1.0}
+    assert links(state, 1) == {2: 1.0, 1: 0.5, 3: 1.0}
     assert links(state, 2) == {1: 1.0, 3: 0.5}
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_item_that_is_taken_again_follows_itself_once(both: bool) -> None:
+    state = state_of(both=both)
     clicks(state, 1, 6, 6)
-    assert links(state, 6) == {}
+    clicks(state, 2, 6, 6)
+    assert links(state, 6) == {6: 2.0}
+    assert family_of(state).arrays()["total"][6].tolist() == [2.0, 2.0]
 
 
 def test_users_do_not_mix_and_other_events_do_not_link() -> None:

@@ -218,9 +218,9 @@ class Neighbours:
             return
         before = self.past[event.user][: self.config.past]
         for lag, source in enumerate(before):
-            if source != event.item and source not in before[:lag]:
+            if source not in before[:lag]:
                 self.link(source, event.item, self.config.lag_decay**lag)
-                if self.both:
+                if self.both and source != event.item:
                     self.link(event.item, source, self.config.lag_decay**lag)
         self.past[event.user].insert(0, event.item)
 

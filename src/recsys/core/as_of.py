@@ -6,7 +6,7 @@ histories, candidate ticks and training pairs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,16 @@ class Policy:
         Another snapshot for the state that users share; candidate ticks are "daily" here.
     freeze_us : int, optional
         A time at which the shared state stands still; the user's own history goes on.
+    crossfit_us : int, optional
+        A time up to which the shared state is whole, be it later than the request: for requests that
+        teach, and then without the events of the request's own fold of users (`LeftOut`).
     """
 
     lag_us: int = 0
     snapshot: Snapshot = "request"
     shared_snapshot: Snapshot | None = None
     freeze_us: int | None = None
+    crossfit_us: int | None = None
 
     def __post_init__(self) -> None:
         if self.lag_us < 0:
@@ -54,6 +58,21 @@ class Policy:
             )
         for name in (self.snapshot, self.shared_snapshot or "request"):
             check_choice("snapshot", name, ("request", "daily"))
+
+
+class LeftOut(NamedTuple):
+    """Cross-fitting: the fold of users whose events the shared state of a request is without.
+
+    What a reranker learns from then has as much behind it as what it will score, and never an event
+    of its own user that came later.
+    """
+
+    of_user: Array  # int16 (users,), -1 for a user in no fold, who is never left out
+    of_request: Array  # int16 (requests,), -1 where the state is whole
+
+    def hidden(self, log: EventLog, fold: int) -> Array | None:
+        """The events that the shared state passes over, bool (events,), for the requests of a fold."""
+        return None if fold < 0 else (log.user >= 0) & (self.of_user[log.user] == fold)
 
 
 def _count(log: EventLog, times: Array) -> Array:
@@ -100,6 +119,8 @@ def cut(log: EventLog, requests: RequestArrays, policy: Policy) -> Cuts:
         shared_times = np.minimum(shared_times, policy.freeze_us)
     own = np.minimum(_count(log, own_times), own_first)
     shared = np.minimum(_count(log, shared_times), own_first)
+    if policy.crossfit_us is not None:
+        shared = np.full(len(requests.time), before(log, policy.crossfit_us), np.int64)
     return {key: own if key in OWN_KEYS else shared for key in KEYS}
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.as_of import Cuts
+from recsys.core.as_of import Cuts, LeftOut
 from recsys.core.log import EventLog, ItemTable, RequestArrays, RowBlock
 from recsys.state.store import State
 
@@ -21,6 +22,7 @@ def assemble(
     rows: RowBlock,
     columns: Sequence[str] | None = None,
     *,
+    left_out: LeftOut | None = None,
     threads: int = 1,
     out: Array | None = None,
 ) -> tuple[tuple[str, ...], Array]:
@@ -37,6 +39,8 @@ def assemble(
         Items to describe, aligned with the requests.
     columns : sequence of str, optional
         The columns wanted; only families that give one of them are replayed.
+    left_out : LeftOut, optional
+        The fold of users that each request's shared state is without: the log is replayed once a fold.
     threads : int
         Families work in parallel.
     out : float32 array, shape (rows, columns), optional
@@ -49,5 +53,32 @@ def assemble(
     values : float32 array, shape (rows, columns)
     """
     wanted = frozenset(columns) if columns is not None else frozenset(state.names)
-    fresh = State.new(state.config, state.clock, state.n_users, items, wanted, views=False)
-    return fresh.replay(log, requests, rows, cuts, threads=threads, out=out)
+
+    def fresh() -> State:
+        return State.new(state.config, state.clock, state.n_users, items, wanted, views=False)
+
+    if left_out is None:
+        return fresh().replay(log, requests, rows, cuts, threads=threads, out=out)
+    names = fresh().names
+    values = np.empty((len(rows.items), len(names)), np.float32) if out is None else out
+    for fold in np.unique(left_out.of_request).tolist():
+        asked = np.flatnonzero(left_out.of_request == fold)
+        places, block = _of_requests(rows, asked)
+        _, values[places] = fresh().replay(
+            log,
+            RequestArrays(*(column[asked] for column in requests)),
+            block,
+            {key: cut[asked] for key, cut in cuts.items()},
+            hidden=left_out.hidden(log, fold),
+            threads=threads,
+        )
+    return names, values
+
+
+def _of_requests(rows: RowBlock, asked: Array) -> tuple[Array, RowBlock]:
+    """Where the rows of some requests lie, and these rows as a block of their own."""
+    sizes = np.diff(rows.offsets)
+    chosen = np.zeros(len(sizes), np.bool_)
+    chosen[asked] = True
+    places = np.flatnonzero(np.repeat(chosen, sizes))
+    return places, RowBlock(np.r_[0, np.cumsum(sizes[asked])].astype(np.int64), rows.items[places])

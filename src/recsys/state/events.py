@@ -24,6 +24,7 @@ class Events(NamedTuple):
 
 
 USER, ITEM, CATEGORY, BRAND, KIND, TIME, REQUEST, PLACE = range(8)  # rows of `Events.ints`
+NO_KIND = 62  # of an event that is passed over: no family has it in its mask
 VALUE, PRICE = range(2)  # rows of `Events.floats`; the event's own price, else the catalogue's
 
 
@@ -49,6 +50,13 @@ def pack(log: EventLog, items: ItemTable, start: int, stop: int) -> Events:
         if known and np.isnan(floats[PRICE, i]):
             floats[PRICE, i] = list_price[code]
     return Events(ints, floats)
+
+
+def pass_over(events: Events, hidden: Array) -> Events:
+    """The same events, those that are hidden (bool, shape (events,)) made such as change nothing."""
+    ints = events.ints.copy()
+    ints[KIND, hidden] = NO_KIND
+    return events._replace(ints=ints)
 
 
 def pack_one(

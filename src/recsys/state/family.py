@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.as_of import SHARED_KEYS
 from recsys.core.checks import above, at_least, check_numbers
 from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, RowBlock, View
-from recsys.state.events import Events, pack
+from recsys.state.events import Events, pack, pass_over
 
 Array = NDArray[Any]
 Scope = Literal["item", "user", "pair"]
@@ -229,19 +230,29 @@ class Block(NamedTuple):
 
 
 def play(
-    placed: Sequence[tuple[Family, int, Reads]], log: EventLog, items: ItemTable, start: int, stop: int
+    placed: Sequence[tuple[Family, int, Reads]],
+    log: EventLog,
+    items: ItemTable,
+    start: int,
+    stop: int,
+    hidden: Array | None = None,
 ) -> None:
     """Lead families, each with its first column and its reads, over ``log[start:stop]`` block by block.
 
     The families stand at one position. A block never crosses a multiple of ``BLOCK``, so that tables grow
-    and evict at the same places however the log is cut into calls.
+    and evict at the same places however the log is cut into calls. Events that are ``hidden`` (bool,
+    shape (events of the log,)) are passed over by families of a shared key.
     """
     at, done = start, [0] * len(placed)
     while placed and at < stop:
         end = min(at + BLOCK - placed[0][0].position % BLOCK, stop)
         block = Block(pack(log, items, at, end), log, items, at, end)
+        shared = block
+        if hidden is not None:
+            shared = block._replace(events=pass_over(block.events, hidden[at:end]))
         for f, (family, col, reads) in enumerate(placed):
-            done[f] = family.step(block, reads, col, done[f], end)
+            told = shared if family.key in SHARED_KEYS else block
+            done[f] = family.step(told, reads, col, done[f], end)
             family.position += end - at
             if family.position % BLOCK == 0:
                 family.keep_house()

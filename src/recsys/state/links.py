@@ -60,10 +60,11 @@ def update(
             before = int(past[user, lag])
             if before < 0:
                 break
-            new = before != item
+            new = True
             for newer in range(lag):
                 new = new and past[user, newer] != before
-            for way in range(1 + both if new else 0):
+            ways = 1 + both if before != item else 1  # an item stands beside itself once
+            for way in range(ways if new else 0):
                 source, target = (before, item) if way == 0 else (item, before)
                 total[source, 0] += weight
                 total[target, 1] += weight

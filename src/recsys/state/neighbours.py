@@ -1,6 +1,7 @@
 """Which items follow which: bounded lists of an item's neighbours, weighted by closeness.
 
-An event links each of the user's last items to its own with weight ``lag_decay ** steps``. A full list
+An event links each of the user's last items to its own with weight ``lag_decay ** steps``; an item that
+is taken again follows itself, which tells the goods that are bought again and again. A full list
 gives up its lightest neighbour (of equal ones the first place) to the newcomer, which takes over its
 weight as its error (space-saving: Metwally, Agrawal and El Abbadi, ICDT 2005); what is read is weight less
 error, a count that is never too high.
@@ -160,7 +161,7 @@ class Neighbours(Family):
     ``share`` (the same over all that went out), ``surprise`` (the share over the root of what comes in).
     """
 
-    version = 1
+    version = 2
     follows = True
 
     def __init__(

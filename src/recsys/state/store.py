@@ -98,6 +98,7 @@ class State:
         rows: RowBlock,
         cuts: Cuts,
         *,
+        hidden: Array | None = None,
         threads: int = 1,
         out: Array | None = None,
     ) -> tuple[tuple[str, ...], Array]:
@@ -112,6 +113,8 @@ class State:
             Aligned with the requests.
         cuts : mapping of key to int64 array, shape (requests,)
             From `core.as_of.cut`, not before ``position``.
+        hidden : bool array, shape (events,), optional
+            Events that state under a shared key passes over (`core.as_of.LeftOut`).
         threads : int
             Families work in parallel.
         out : float32 array, shape (rows, columns), optional
@@ -152,19 +155,25 @@ class State:
             (family, col, make_reads(requests, rows, head, cut_of[family.name], values))
             for family, col in self._placed()
         ]
-        self._play(placed, log, self.position, stop, threads)
+        self._play(placed, log, self.position, stop, threads, hidden)
         return self.names, values
 
     def _play(
-        self, placed: list[tuple[Family, int, Reads]], log: EventLog, start: int, stop: int, threads: int
+        self,
+        placed: list[tuple[Family, int, Reads]],
+        log: EventLog,
+        start: int,
+        stop: int,
+        threads: int,
+        hidden: Array | None = None,
     ) -> None:
         """Lead the families over the log, dealt out to threads; each packs the events for its own."""
         if threads <= 1:
-            play(placed, log, self.items, start, stop)
+            play(placed, log, self.items, start, stop, hidden)
         else:
             with ThreadPoolExecutor(threads) as pool:
                 hands = [placed[t::threads] for t in range(threads)]
-                list(pool.map(lambda hand: play(hand, log, self.items, start, stop), hands))
+                list(pool.map(lambda hand: play(hand, log, self.items, start, stop, hidden), hands))
         self.position += stop - start
 
     def reserve(self, events: int) -> None:
