@@ -84,7 +84,11 @@ def in_words(variant: Variant) -> str:
     if variant.lag_hours:
         words += f", {variant.lag_hours:g} hours late"
     frozen = [f"for {window} at the start of {at}" for window, at in variant.freeze.items()]
-    return words + ("; what users share stands still " + ", ".join(frozen) if frozen else "")
+    words += "; what users share stands still " + ", ".join(frozen) if frozen else ""
+    whole = [f"{window} up to {until}" for window, until in variant.crossfit.items()]
+    if whole:
+        words += f"; what teaches sees it whole, less its own fold of users: {', '.join(whole)}"
+    return words
 
 
 def _setting(data: Prepared, config: "Config") -> Setting:

@@ -108,6 +108,21 @@ class RunConfig:
         catalogue(self.features, self.clock)  # refuses feature rows that make no sense
         if not self.variants:
             raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
+        for name, variant in self.variants.items():
+            if variant.crossfit and self.clock:
+                raise ConfigError(
+                    f"variants.{name}.crossfit",
+                    expected="data.time=order",
+                    found="data.time=real",
+                    do="Leave it out: a count that fades has no value at a request earlier than its events.",
+                )
+            if variant.crossfit and self.requests.folds < 2:
+                raise ConfigError(
+                    f"variants.{name}.crossfit",
+                    expected="requests.folds of 2 or more",
+                    found=str(self.requests.folds),
+                    do="Raise it: with one fold nobody is left to learn from.",
+                )
         if self.serve is not None:
             check_choice("serve", self.serve, tuple(self.variants))
 

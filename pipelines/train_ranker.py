@@ -20,6 +20,7 @@ from recsys.pipelines.variants import Variant
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.frame import RankFrame, concat, side_by_side
+from recsys.ranking.parameters import check_there
 from recsys.ranking.reranker import Reranker, count_trees, train
 
 Array = NDArray[Any]
@@ -76,12 +77,20 @@ class Lists:
         return concat([frame.select_requests(keep) for frame in self.frames])
 
 
-def lists_of(model: str, rows: Mapping[str, Rows], learn: str) -> Lists:
-    """What a reranker learns from, with its own columns: the rows that it ranks, logged lists, or both."""
+def lists_of(model: str, rows: Mapping[str, Rows], learn: str, leave_out: Sequence[str] = ()) -> Lists:
+    """What a reranker learns from, with its own columns: the rows that it ranks, logged lists, or both.
+
+    Raises
+    ------
+    ConfigError
+        For a column to be left out that is not there.
+    """
     ranked = kind_of(model, rows)
     wanted = {"retrieved": (ranked,), "logged": (LOGGED,), "both": (ranked, LOGGED)}[learn]
     frames = [rows[kind].frame for kind in wanted if kind in rows] or [rows[ranked].frame]
-    return Lists(tuple(frame.select_columns(columns_of(model, frame.columns)) for frame in frames))
+    check_there("leave_out", leave_out, frames[0].columns)
+    columns = [name for name in columns_of(model, frames[0].columns) if name not in leave_out]
+    return Lists(tuple(frame.select_columns(columns) for frame in frames))
 
 
 def fit(lists: Lists, window: Array, fold: Array, variant: Variant, config: RerankerConfig) -> Reranker:
@@ -113,7 +122,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
         read |= {rows_name(name, kind): table.frame.n_rows for kind, table in rows.items()}
         for model in RERANKERS:
-            lists = lists_of(model, rows, variant.learn)
+            lists = lists_of(model, rows, variant.learn, config.ranker.leave_out)
             for seed in config.seeds:
                 settings = applied(lists.frames[0].columns, replace(config.ranker, seed=seed), words)
                 reranker = fit(lists, window, fold, variant, settings)

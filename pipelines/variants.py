@@ -42,8 +42,11 @@ class Variant:
     crossfit : mapping of window to window
         For the requests of a window of ``train``, the window up to whose start the shared state that
         describes them is whole, less the events of the request's own fold of users. A reranker whose
-        state stands still while it serves then learns from columns with as much behind them as those it
-        will score. Candidates stay as ``freeze`` has them.
+        state stands still while it serves then learns from columns with about as much behind them as those
+        it will score. They hold what others did later, which served columns never do, and lack what the
+        user did before, which served columns have: measure whether it pays. Only for windows whose own and
+        all later ones before that start teach as well, so that nothing measured was learned. Candidates
+        stay as ``freeze`` has them.
     snapshot : {"request", "daily"}
         State to the second, or as of the last midnight.
     lag_hours : float
@@ -65,7 +68,15 @@ class Variant:
             check_choice("variants.*.freeze", name, WINDOWS)
         for name, until in self.crossfit.items():
             check_choice("variants.*.crossfit", name, self.train)
-            check_choice("variants.*.crossfit", until, WINDOWS)
+            check_choice("variants.*.crossfit", until, WINDOWS[WINDOWS.index(name) + 1 :])
+            unlearned = [w for w in WINDOWS[1 : WINDOWS.index(until)] if w not in self.train]
+            if unlearned:
+                raise ConfigError(
+                    "variants.*.crossfit",
+                    expected=f"a start no later than that of {unlearned[0]}, which is measured",
+                    found=until,
+                    do=f"Choose {unlearned[0]}, or learn {unlearned[0]} as well.",
+                )
         check_numbers(self, "variants.*", lag_hours=at_least(0))
         if self.stop == "valid" and "valid" in self.train:
             raise ConfigError(

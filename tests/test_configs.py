@@ -32,7 +32,8 @@ def asked(group, option, folder):
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
 def test_every_option_of_every_group_gives_typed_settings(group, option, tmp_path):
-    config, node = load(asked(group, option, tmp_path))
+    order = ["data.time=order"] if option == "strict_refit_crossfit" else []
+    config, node = load([*asked(group, option, tmp_path), *order])
     assert isinstance(config, RunConfig)
     assert set(config.variants) <= set(VARIANTS)
     assert set(stage_configs(config)) == {stage.name for stage in STAGES} == set(READS)
@@ -42,7 +43,12 @@ def test_every_option_of_every_group_gives_typed_settings(group, option, tmp_pat
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 @pytest.mark.parametrize("variants", GROUPS["variants"])
 def test_experiments_go_with_every_choice_of_variants(experiment, variants, tmp_path):
-    config, _ = load([f"experiment={experiment}", f"data.dir={tmp_path}", f"variants={variants}"])
+    overrides = [f"experiment={experiment}", f"data.dir={tmp_path}", f"variants={variants}"]
+    if variants == "strict_refit_crossfit" and experiment != "amazon_office":
+        with pytest.raises(ConfigError, match=r"variants\.strict\.crossfit: expected data\.time=order"):
+            load(overrides)  # those have a clock
+        return
+    config, _ = load(overrides)
     assert config.name == experiment
     assert config.data.source == "files"
     assert not config.evaluation.read_test  # a public set's test window is read on purpose only
@@ -213,6 +219,11 @@ def test_a_variant_that_learns_what_stops_it_is_refused():
         load(["+variants.default.freeze={tset: rank}"])
     with pytest.raises(ConfigError, match="variants: expected at least one"):
         load(["~variants.default"])
+
+
+def test_crossfit_needs_folds(tmp_path):
+    with pytest.raises(ConfigError, match=r"crossfit: expected requests\.folds of 2 or more"):
+        load(["experiment=amazon_office", f"data.dir={tmp_path}", "requests.folds=1"])
 
 
 def test_files_without_a_folder_are_refused():

@@ -68,6 +68,6 @@ def test_a_word_under_a_number_is_named(value: object) -> None:
     with pytest.raises(DataError) as caught:
         TABLE.encode({"pages": value}, ITEM_PREFIX)
     assert str(caught.value) == (
-        "column pages: expected a number, as in the data that the model learned from; "
+        "column pages: expected a finite number (Float32), as in the data that the model learned from; "
         f"found {value!r}. Give a number, or leave it out."
     )

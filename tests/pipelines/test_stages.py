@@ -12,6 +12,7 @@ import pytest
 
 from recsys.candidates.merge import Pool
 from recsys.core import columns as c
+from recsys.core.errors import ConfigError
 from recsys.core.log import RowBlock
 from recsys.data.requests import request_arrays
 from recsys.features.attributes import Attributes
@@ -190,6 +191,10 @@ def test_lists_are_those_that_the_variant_names():
     assert learned("retrieved", "text_only") == [3]
     assert learned("retrieved") == [5]
     assert lists_of("text_only", rows, "both").frames[1].columns == ("interest_click",)
+    left = lists_of("full", rows, "both", ("interest_click",)).frames
+    assert all("interest_click" not in frame.columns and len(frame.columns) > 0 for frame in left)
+    with pytest.raises(ConfigError, match=r"ranker\.leave_out.*found planet"):
+        lists_of("full", rows, "both", ("planet",))
     only = {"retrieved": small()}  # nothing was shown: what there is teaches
     assert [frame.n_rows for frame in lists_of("full", only, "logged").frames] == [5]
 

@@ -98,7 +98,8 @@ def _first_of_request(log: EventLog, requests: RequestArrays) -> Array:
 def cut(log: EventLog, requests: RequestArrays, policy: Policy) -> Cuts:
     """Count the events that each request may see, for each key of state.
 
-    A request sees strictly earlier events only, and never an event of its own ``request``.
+    A request sees strictly earlier events only, and never an event of its own ``request``. The shared
+    cut of a policy with ``crossfit_us`` is the one exception, to be read without the request's own fold.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from recsys.core.errors import DataError
 
 Array = NDArray[Any]
 ITEM_PREFIX, USER_PREFIX = "item_x_", "user_x_"
+MOST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,16 @@ class Attributes:
 
 
 def as_number(value: Any, what: str) -> float:
-    """A number that was given freely; a `DataError`, which is a ValueError, for anything else."""
+    """A number that was given freely; a `DataError`, which is a ValueError, for what no float32 holds."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+        if abs(number) > MOST:
+            raise OverflowError
+        return number
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             what,
-            expected="a number, as in the data that the model learned from",
+            expected="a finite number (Float32), as in the data that the model learned from",
             found=repr(value),
             do="Give a number, or leave it out.",
         ) from None

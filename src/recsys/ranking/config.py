@@ -29,6 +29,7 @@ class RerankerConfig:
     truncation: int = 30  # pairs are formed with the best so many of a request
     monotone: dict[str, int] = field(default_factory=dict)  # column -> 1 (more is better) or -1
     categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing
+    leave_out: tuple[str, ...] = ()  # columns not to read, such as a word column with few rows a word
     use_position: bool = False  # learn and remove the bias of the display position
     deterministic: bool = True
     seed: int = 0

@@ -1,6 +1,7 @@
 """A reranker's config in LightGBM's terms; no LightGBM here."""
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from recsys.core.errors import ConfigError
@@ -13,16 +14,21 @@ def feature_names(columns: tuple[str, ...]) -> list[str]:
     return plain if len(set(plain)) == len(plain) else [f"column_{at}" for at in range(len(columns))]
 
 
+def check_there(key: str, names: Iterable[str], columns: Sequence[str]) -> None:
+    """Refuse names under a key of the reranker's config that no column of the frame has."""
+    absent = sorted(set(names) - set(columns))
+    if absent:
+        raise ConfigError(
+            f"ranker.{key}",
+            expected=f"columns of the ranking frame ({', '.join(columns)})",
+            found=", ".join(absent),
+            do="Correct the names, or leave out columns that this model does not use.",
+        )
+
+
 def check_columns(config: RerankerConfig, columns: tuple[str, ...]) -> None:
-    for key, names in (("monotone", config.monotone), ("categorical", config.categorical)):
-        absent = sorted(set(names) - set(columns))
-        if absent:
-            raise ConfigError(
-                f"ranker.{key}",
-                expected=f"columns of the ranking frame ({', '.join(columns)})",
-                found=", ".join(absent),
-                do="Correct the names, or leave out columns that this model does not use.",
-            )
+    check_there("monotone", config.monotone, columns)
+    check_there("categorical", config.categorical, columns)
     both = sorted(set(config.monotone) & set(config.categorical))
     if both or not set(config.monotone.values()) <= {-1, 1}:
         raise ConfigError(

@@ -205,7 +205,8 @@ def train(
         columns=frame.columns,
         best_iteration=int(best),
         importance={name: float(value) for name, value in zip(frame.columns, gain, strict=True)},
-        config=asdict(config) | {"categorical": list(config.categorical)},
+        config=asdict(config)
+        | {"categorical": list(config.categorical), "leave_out": list(config.leave_out)},
         valid_ndcg=None if ndcg is None else float(ndcg),
     )
 
