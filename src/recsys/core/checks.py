@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from recsys.core.errors import ConfigError
 
 MOST_SEED = 2**31 - 1  # what numpy, torch and LightGBM all take
+MOST_FLOAT32 = 3.4028234663852886e38  # the largest number that a float32 holds
 
 
 class Range(NamedTuple):

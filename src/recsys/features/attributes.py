@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.checks import MOST_FLOAT32
 from recsys.core.errors import DataError
 
 Array = NDArray[Any]
 ITEM_PREFIX, USER_PREFIX = "item_x_", "user_x_"
-MOST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def as_number(value: Any, what: str) -> float:
     """A number that was given freely; a `DataError`, which is a ValueError, for what no float32 holds."""
     try:
         number = float(value)
-        if abs(number) > MOST:
+        if abs(number) > MOST_FLOAT32:
             raise OverflowError
         return number
     except (TypeError, ValueError, OverflowError):

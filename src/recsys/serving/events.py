@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from recsys.core import columns as c
+from recsys.core.checks import MOST_FLOAT32
 from recsys.core.errors import DataError
 from recsys.core.log import FIRST, LAST
 
@@ -12,7 +13,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
 NAN = float("nan")
 MOST_POSITION = 32_767  # what the log's int16 holds
-MOST_NUMBER = 3.4028234663852886e38  # what its float32 holds
 
 
 class GivenEvent(NamedTuple):
@@ -38,7 +38,7 @@ def microseconds(moment: datetime) -> int:
 
 def _number(value: Any) -> float:
     number = NAN if value is None else float(value)
-    if abs(number) > MOST_NUMBER:
+    if abs(number) > MOST_FLOAT32:
         raise ValueError(f"{value}, which no float32 holds")
     return number
 
