@@ -43,7 +43,7 @@ from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
 Array = NDArray[Any]
-DAY_US = 86_400_000_000
+HALF_LIFE_US = 14 * 86_400_000_000  # of the popularity baseline
 PREDICTIONS, METRICS, DIFFERENCES, RECALL, REPORT = (
     "predictions.parquet",
     "metrics.parquet",
@@ -55,13 +55,12 @@ PREDICTIONS, METRICS, DIFFERENCES, RECALL, REPORT = (
 
 @dataclass(frozen=True)
 class Config:
-    """What is measured, for which variants and seeds; ``half_life_days`` of the popularity baseline."""
+    """What is measured, for which variants and seeds."""
 
     name: str
     evaluation: EvaluateConfig
     variants: Mapping[str, Variant]
     seeds: tuple[int, ...]
-    half_life_days: float = 14.0
     features: Any = None  # the feature rows, for the words of the report
 
 
@@ -100,7 +99,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
-        scores = baselines(inputs, asked, config.half_life_days) | references
+        scores = baselines(inputs, asked) | references
         for model, score in scores.items():
             parts.append(_named(_ranked(score, asked, data), model, name, config.seeds[0]))
         parts += [
@@ -146,7 +145,7 @@ def _truth_of(data: Prepared, window: str) -> pl.DataFrame:
     return found.select(c.REQUEST_ID, c.ITEM_ID, c.LABEL)
 
 
-def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -> dict[str, ScoreFn]:
+def baselines(inputs: Mapping[str, Path], asked: Asked) -> dict[str, ScoreFn]:
     """Score functions over the whole catalogue, as of each request."""
     data, cuts = asked.data, asked.cuts
     n_items = len(data.items)
@@ -162,7 +161,7 @@ def baselines(inputs: Mapping[str, Path], asked: Asked, half_life_days: float) -
     wanted = data.log.item[before][np.isin(data.log.kind[before], c.INTERACTIONS)]
     prior = plain[wanted[wanted >= 0]].mean(axis=0)  # without a history: the mean item that was wanted
     users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
-    half_life = half_life_days * DAY_US if asked.clock else np.inf
+    half_life = HALF_LIFE_US if asked.clock else np.inf
     return {
         "random": random_scores(n_items),
         "popularity": popularity_scores(data.log, cuts["item"], n_items, half_life_us=half_life),
@@ -176,7 +175,8 @@ def _ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
     """A baseline's predictions: of the logged lists, or of the whole available catalogue."""
     item_ids = data.items[c.ITEM_ID]
     if data.meta["rows"] == "logged":
-        shown = data.truth.filter(pl.col(c.REQUEST).is_in(pl.Series(asked.rows).cast(pl.Int32).implode()))
+        asks = pl.col(c.REQUEST).is_in(pl.Series(asked.rows).cast(pl.Int32).implode())
+        shown = data.truth.filter(asks & pl.col(c.SHOWN))  # the same lists as the rerankers'
         offsets = np.searchsorted(shown[c.REQUEST].to_numpy(), np.append(asked.rows, asked.rows[-1] + 1))
         block = RowBlock(offsets.astype(np.int64), shown[c.ITEM].to_numpy())
         values = score_lists(score, block, len(item_ids), rows=asked.rows)

@@ -1,14 +1,15 @@
 """A run folder's manifest: what the run was asked for, and the record of each of its stages."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import recsys
+from recsys.core.artefact import read_json
 from recsys.pipelines import atomic
 
 MANIFEST = "manifest.json"
+ELSEWHERE = "Name another run folder with paths.run_dir, or move what is there away."
 Records = dict[str, dict[str, Any]]
 
 
@@ -17,7 +18,7 @@ def read_stages(run_dir: Path) -> Records:
     path = run_dir / MANIFEST
     if not path.is_file():
         return {}
-    found: Records = json.loads(path.read_text(encoding="utf-8")).get("stages", {})
+    found: Records = read_json(path, ELSEWHERE).get("stages", {})
     return found
 
 

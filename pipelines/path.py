@@ -4,6 +4,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.pretrained import MINILM, resolve
+from recsys.features.catalogue import catalogue
 from recsys.pipelines import (
     bundle,
     candidates,
@@ -37,16 +40,19 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
     """Each stage's own part of the configuration: a change elsewhere does not repeat it."""
     data = replace(config.data, dir="", pairs=prepare.DataConfig().pairs)
     threads = config.threads or os.cpu_count() or 1
+    encoder = replace(config.encoder, name_or_path="") if own_encoder(config.encoder) else config.encoder
+    directions = {c.name: c.direction for c in catalogue(config.features, config.clock) if c.direction}
+    ranker = replace(config.ranker, monotone={**directions, **config.ranker.monotone})
     return {
         "prepare": prepare.Config(data, config.prepare()),
         "train-encoder": train_encoder.Config(
-            config.encoder, replace(config.trainer, seed=config.seed), config.data.pairs
+            encoder, replace(config.trainer, seed=config.seed), config.data.pairs
         ),
         "embed": embed.Config(threads),
         "candidates": candidates.Config(config.candidates, config.features, config.variants),
         "select": select.Config(config.select, config.features, config.variants, threads),
         "features": features.Config(config.features, config.variants, threads),
-        "train-ranker": train_ranker.Config(config.ranker, config.variants, config.all_seeds),
+        "train-ranker": train_ranker.Config(ranker, config.variants, config.all_seeds),
         "evaluate": evaluate.Config(
             config.name, config.evaluation, config.variants, config.all_seeds, features=config.features
         ),
@@ -62,6 +68,11 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
         ),
         "score": score.Config(config.scoring),
     }
+
+
+def own_encoder(config: EncoderConfig) -> dict[str, Path]:
+    """The folder of a pretrained encoder of one's own, whose content counts; none for the installed one."""
+    return {} if config.name_or_path == MINILM else {train_encoder.PRETRAINED: resolve(config.name_or_path)}
 
 
 READS = {
@@ -97,6 +108,8 @@ def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[st
         inputs: dict[str, Done | Path] = {name: done[name] for name in READS[stage.name]}
         if stage.name == "prepare":
             inputs |= raw_files(config.data)
+        if stage.name == "train-encoder":
+            inputs |= own_encoder(config.encoder)
         done[stage.name] = runner(stage, inputs, configs[stage.name])
     return done
 

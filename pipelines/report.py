@@ -131,4 +131,9 @@ def _notes(config: "Config") -> tuple[str, ...]:
     ]
     if any(variant.stop == "valid" for variant in config.variants.values()):
         notes.append("The number of trees was chosen on valid, so figures of valid are a little too hopeful.")
+    if any(variant.crossfit for variant in config.variants.values()):
+        notes.append(
+            "Rows that teach a reranker were chosen with cross-fitted state: in a window that teaches, "
+            "the recall of rows is no ceiling of what is served."
+        )
     return tuple(notes)

@@ -6,7 +6,7 @@ import polars as pl
 
 from recsys.core.progress import working
 from recsys.evaluation.report import stage_table, with_stages
-from recsys.evaluation.summary import summary
+from recsys.evaluation.summary import recall_lines, summary
 from recsys.pipelines import atomic, bundle, evaluate, keys, score
 from recsys.pipelines.path import walk
 from recsys.pipelines.runner import Done, Runner
@@ -27,7 +27,7 @@ def main(overrides: Sequence[str], only: str | None = None) -> int:
         runner.run.dataset(config.name, data_hash, config.data.dir or "demo shop", "training")
         done = walk(runner, config, only)
         publish(runner, done)
-        log_model(runner, done)
+        log_model(runner, done, config.tracking.copy_limit_mib)
     say(runner, config)
     return 0
 
@@ -50,15 +50,15 @@ def publish(runner: Runner, done: dict[str, Done]) -> None:
         runner.run.artifact(place)
 
 
-def log_model(runner: Runner, done: dict[str, Done]) -> None:
-    """The bundle as a model of the tracker's."""
+def log_model(runner: Runner, done: dict[str, Done], copy_limit_mib: float) -> None:
+    """The bundle as a model of the tracker's; a large one stays where it is."""
     if "bundle" not in done:
         return
 
     def log() -> str:
         from recsys.serving.pyfunc import log_bundle  # imports mlflow, which may not be there
 
-        return log_bundle(done["bundle"].folder / bundle.MODEL)
+        return log_bundle(done["bundle"].folder / bundle.MODEL, copy_limit_mib=copy_limit_mib)
 
     with working("record the model"):
         uri = runner.run.model(log)
@@ -76,6 +76,9 @@ def say(runner: Runner, config: RunConfig) -> None:
         )
         window = "test" if config.evaluation.read_test else "valid"
         print("\n".join(summary(metrics, differences, config.evaluation, window)))
+        recall = done["evaluate"].folder / evaluate.RECALL
+        if recall.exists():
+            print("\n".join(recall_lines(pl.read_parquet(recall), window)))
     places = {name: runner.run_dir / file for name, file in SHOWN.items()}
     there = {name: path for name, path in places.items() if path.exists()}
     if all(one.skipped for one in done.values()):

@@ -255,7 +255,7 @@ class Runner:
                 atomic.link(self.run_dir / "stages" / label, one.folder)
             manifest.write(self.run_dir, self.extra, self.records())
         record = done.record
-        with self.run.child(done.label) as child:
+        with self.run.child(done.label, 0.0 if done.skipped else record["seconds"]) as child:
             child.tags({"stage_key": done.key, "skipped": str(done.skipped).lower()})
             child.params(
                 record["config"] if isinstance(record["config"], dict) else {"config": record["config"]}

@@ -1,7 +1,6 @@
 """Opens a run: its folders, its tracker, its facts."""
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from recsys.core.artefact import read_json
 from recsys.core.errors import ConfigError
 from recsys.pipelines import keys
 from recsys.pipelines.commit import git_commit
 from recsys.pipelines.door import to_dataclass
-from recsys.pipelines.manifest import MANIFEST
+from recsys.pipelines.manifest import ELSEWHERE, MANIFEST
 from recsys.pipelines.runner import Runner
 from recsys.tracking.run import TrackingConfig, open_run
 
@@ -61,7 +61,7 @@ def run_folder(
         return Path(paths.run_dir)
     base = Path(paths.root) / "runs" / name
     for path in sorted(base.glob(f"*/{MANIFEST}"), reverse=True) if same else ():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, ELSEWHERE)
         if all(found.get(key) == value for key, value in (same or {}).items()):
             return path.parent
     stamp = now.strftime("%Y-%m-%d_%H-%M-%S")

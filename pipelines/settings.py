@@ -9,12 +9,12 @@ from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
 from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number
-from recsys.core.errors import ConfigError, DataError
+from recsys.core.errors import ConfigError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import PrepareConfig
 from recsys.data.requests import RequestsConfig
-from recsys.data.sources.files import SPECS, FilesConfig, find
+from recsys.data.sources.files import FilesConfig, paths
 from recsys.data.sources.shop import ShopConfig
 from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
@@ -108,6 +108,15 @@ class RunConfig:
         catalogue(self.features, self.clock)  # refuses feature rows that make no sense
         if not self.variants:
             raise ConfigError("variants", expected="at least one", found="none", do="Add variants.default.")
+        if not self.clock:
+            self._refuse_clocks()
+        if self.evaluation.rows not in ("retrieved", self.requests.rows):
+            raise ConfigError(
+                "evaluation.rows",
+                expected=f"what is ranked: requests.rows={self.requests.rows}",
+                found=self.evaluation.rows,
+                do="Set requests.rows; the evaluation follows it.",
+            )
         for name, variant in self.variants.items():
             if variant.crossfit and self.clock:
                 raise ConfigError(
@@ -125,6 +134,23 @@ class RunConfig:
                 )
         if self.serve is not None:
             check_choice("serve", self.serve, tuple(self.variants))
+
+    def _refuse_clocks(self) -> None:
+        """Refuse what would take the invented distances of an order for hours and days."""
+        timed = {
+            "data.real_from": self.data.real_from is not None,
+            "requests.unit=period": self.requests.unit == "period",
+        }
+        for name, variant in self.variants.items():
+            timed[f"variants.{name}.snapshot=daily"] = variant.snapshot == "daily"
+            timed[f"variants.{name}.lag_hours"] = variant.lag_hours > 0
+        for setting in (setting for setting, given in timed.items() if given):
+            raise ConfigError(
+                setting,
+                expected="data.time=real",
+                found="data.time=order: the times are an order, without hours or days",
+                do="Leave it out, or say data.time=real where the times are real.",
+            )
 
     def prepare(self) -> PrepareConfig:
         """What the data room needs."""
@@ -165,13 +191,4 @@ def raw_files(config: DataConfig) -> dict[str, Path]:
     """The input files of a run by table name; none for the demo shop."""
     if config.source == "shop":
         return {}
-    folder = Path(config.dir)
-    if not folder.is_dir():
-        raise DataError(
-            "data.dir",
-            expected="a folder with events and items",
-            found=f"{config.dir!r}, which is {'a file' if folder.exists() else 'not there'}",
-            do="Set data.dir to it.",
-        )
-    found = {name: path for name in SPECS if (path := find(config, name)) is not None}
-    return found or {"data": folder}
+    return paths(config.files())

@@ -73,7 +73,7 @@ def _places(order: Array, ids: pl.Series) -> Array:
 
 
 def _shown(data: Prepared, truth: TruePreference) -> tuple[Shown, Array]:
-    """Every showing with what came of it, and its log position."""
+    """Every showing with all that came of it, even later (in the reference's favour), and its position."""
     log = data.log
     at = np.flatnonzero(log.kind == c.IMPRESSION)
     width = len(data.items)

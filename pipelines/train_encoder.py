@@ -1,7 +1,7 @@
 """Stage train-encoder: the language model fine-tuned on the pairs of the fit window, and exported."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from recsys.interest.vectors import index_vectors
 from recsys.pipelines.runner import Facts, Stage
 
 TRAINING = "training.parquet"
+PRETRAINED = "pretrained"  # the input folder of an encoder of one's own
 
 
 @dataclass(frozen=True)
 class Config:
-    """The encoder, its training, and what teaches it."""
+    """The encoder (where a folder holds it, by its content), its training, and what teaches it."""
 
     encoder: EncoderConfig
     trainer: TrainerConfig
@@ -33,6 +34,9 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     from recsys.encoder.train import train_encoder  # torch: seconds that other stages need not wait for
 
     data = load(inputs["prepare"])
+    encoder = config.encoder
+    if PRETRAINED in inputs:
+        encoder = replace(encoder, name_or_path=str(inputs[PRETRAINED]))
     rank = data.windows.rank
     pairs = make_pairs(data.log, rank, config.pairs)
     seen = np.unique(data.log.item[: before(data.log, rank)])
@@ -40,7 +44,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         data.items[c.TEXT].to_list(),
         pairs,
         data.log,
-        config.encoder,
+        encoder,
         config.trainer,
         out,
         clock=bool(data.meta["clock"]),

@@ -77,19 +77,21 @@ class Lists:
         return concat([frame.select_requests(keep) for frame in self.frames])
 
 
-def lists_of(model: str, rows: Mapping[str, Rows], learn: str, leave_out: Sequence[str] = ()) -> Lists:
+def lists_of(model: str, rows: Mapping[str, Rows], learn: str, config: RerankerConfig) -> Lists:
     """What a reranker learns from, with its own columns: the rows that it ranks, logged lists, or both.
 
     Raises
     ------
     ConfigError
-        For a column to be left out that is not there.
+        Where the config names a column that is not there.
     """
     ranked = kind_of(model, rows)
     wanted = {"retrieved": (ranked,), "logged": (LOGGED,), "both": (ranked, LOGGED)}[learn]
     frames = [rows[kind].frame for kind in wanted if kind in rows] or [rows[ranked].frame]
-    check_there("leave_out", leave_out, frames[0].columns)
-    columns = [name for name in columns_of(model, frames[0].columns) if name not in leave_out]
+    there = frames[0].columns
+    for key in ("leave_out", "monotone", "categorical"):
+        check_there(key, getattr(config, key), there)
+    columns = [name for name in columns_of(model, there) if name not in config.leave_out]
     return Lists(tuple(frame.select_columns(columns) for frame in frames))
 
 
@@ -106,7 +108,8 @@ def fit(lists: Lists, window: Array, fold: Array, variant: Variant, config: Rera
 def applied(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) -> RerankerConfig:
     """The config with what applies to these columns: categorical ones, and monotone directions."""
     monotone = {name: sign for name, sign in config.monotone.items() if name in names}
-    return replace(config, monotone=monotone, categorical=tuple(name for name in words if name in names))
+    categorical = tuple(name for name in dict.fromkeys((*words, *config.categorical)) if name in names)
+    return replace(config, monotone=monotone, categorical=categorical)
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
@@ -122,7 +125,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
         read |= {rows_name(name, kind): table.frame.n_rows for kind, table in rows.items()}
         for model in RERANKERS:
-            lists = lists_of(model, rows, variant.learn, config.ranker.leave_out)
+            lists = lists_of(model, rows, variant.learn, config.ranker)
             for seed in config.seeds:
                 settings = applied(lists.frames[0].columns, replace(config.ranker, seed=seed), words)
                 reranker = fit(lists, window, fold, variant, settings)

@@ -1,5 +1,6 @@
 """The command line: exit codes, one clear message, and no dependence on pipelines."""
 
+import errno
 import subprocess
 import sys
 from types import ModuleType
@@ -79,6 +80,26 @@ def test_debug_gives_the_traceback(stage):
         cli.main(["prepare", "--debug"])
 
 
+def test_a_disk_that_refuses_is_one_line_and_code_2(stage, capsys):
+    def main(overrides):
+        raise PermissionError(errno.EACCES, "Permission denied", "/srv/runs")
+
+    stage("prepare", main)
+    assert cli.main(["prepare"]) == 2
+    assert capsys.readouterr().err.startswith("recsys: /srv/runs: Permission denied; ")
+    with pytest.raises(PermissionError):
+        cli.main(["prepare", "--debug"])
+
+
+def test_a_file_that_we_forgot_to_write_is_a_defect(stage):
+    def main(overrides):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "x")
+
+    stage("prepare", main)
+    with pytest.raises(FileNotFoundError):
+        cli.main(["prepare"])
+
+
 def test_a_defect_of_ours_keeps_its_traceback(stage):
     def main(overrides):
         raise ZeroDivisionError("ours")
@@ -100,7 +121,7 @@ def test_an_interrupt_says_how_to_go_on(stage, capsys):
 
 
 @pytest.mark.parametrize(
-    ("library", "extra"), [("torch", "train"), ("ray", "ray"), ("fastapi", "serve"), ("hydra", "train")]
+    ("library", "extra"), [("torch", "train"), ("ray", "ray"), ("fastapi", "serve"), ("lightgbm", "train")]
 )
 def test_a_missing_library_names_its_extra(stage, capsys, library, extra):
     def main(overrides):

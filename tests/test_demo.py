@@ -50,7 +50,9 @@ def test_full_is_ahead_of_its_parts_with_intervals_above_zero(demo: Path) -> Non
 
 
 def test_it_leaves_a_report_recommendations_and_a_model_that_answers(demo: Path) -> None:
-    assert "<html" in (demo / "report.html").read_text()[:200].lower()
+    page = (demo / "report.html").read_text()
+    assert "<html" in page[:200].lower()
+    assert "New and rare items: with and without text" in page and "For which items and users" in page
     given = pl.read_parquet(demo / "recommendations" / "*.parquet")
     assert given[c.USER_ID].n_unique() == 5_000
     answer = Ranker.load(demo / "model").recommend(given[c.USER_ID][0], 5)

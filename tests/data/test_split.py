@@ -29,6 +29,11 @@ def test_shares_are_places_among_the_events() -> None:
     assert np.bincount(windows.of(TIMES)).tolist() == [60, 20, 10, 10]
 
 
+def test_shares_may_have_an_end_and_be_numbers() -> None:
+    windows = make_windows(SplitConfig(0.6, 0.8, 0.9, 0.95), TIMES)
+    assert windows == Windows(hour(60), hour(80), hour(90), hour(95))
+
+
 def test_a_window_holds_its_start_and_not_its_end() -> None:
     windows = Windows(10, 20, 30, 40)
     times = np.array([-5, 9, 10, 19, 20, 29, 30, 39, 40, 99])

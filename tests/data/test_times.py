@@ -123,3 +123,22 @@ def test_nothing_but_nulls_is_fine() -> None:
 def test_the_ranges_of_units_do_not_overlap() -> None:
     assert looks_like(5) is None
     assert looks_like(NOON_S) == "seconds"
+
+
+def test_decimal_seconds_keep_their_fraction_and_nan_is_null() -> None:
+    times = from_epoch(pl.Series([NOON_S + 0.5, None, float("nan")]), "seconds")
+    assert times.to_list() == [NOON.replace(microsecond=500_000, tzinfo=UTC), None, None]
+    assert from_epoch(pl.Series([float("nan")]), "seconds").to_list() == [None]
+
+
+@pytest.mark.parametrize("number", [10**17, -5, float("inf")])
+def test_a_number_that_no_time_can_hold_is_named_before_it_wraps_around(number: float) -> None:
+    values = pl.Series([NOON_S, NOON_S, number], strict=False)
+    with pytest.raises(DataError, match=r"expected times between 1990 and 2100; found .* seconds since 1970"):
+        from_epoch(values, "seconds")
+
+
+@pytest.mark.parametrize("values", [["nan", "nan"], ["inf"], ["1717156800.5"]])
+def test_text_of_numbers_is_refused_whatever_the_numbers(values: list[str]) -> None:
+    with pytest.raises(DataError, match=r"expected timestamps; found numbers.*Set data\.epoch"):
+        utc(pl.Series("timestamp", values))

@@ -6,7 +6,7 @@ import polars as pl
 
 from recsys.core.columns import CI_HIGH, CI_LOW, MODEL, SEED
 from recsys.evaluation.config import EvaluationConfig
-from recsys.evaluation.summary import summary
+from recsys.evaluation.summary import recall_lines, summary
 from recsys.evaluation.verdict import headline
 from tests.evaluation.test_report import CONFIG, tables
 
@@ -47,3 +47,15 @@ def test_the_mean_over_seeds_is_shown_and_an_interval_that_is_none_is_not():
     mean = mean.with_columns(nothing.alias(CI_LOW), nothing.alias(CI_HIGH)).filter(pl.col(MODEL) == "full")
     lines = summary(pl.concat([metrics, mean]), differences, CONFIG, "test")
     assert next(line for line in lines if line.startswith("full  ")).split() == ["full", *[".300"] * 4]
+
+
+def test_the_recall_ceiling_is_told_for_each_source_at_its_depth_and_for_pool_and_rows():
+    table = pl.DataFrame(
+        [("popular", 10, 0.1), ("popular", 200, 0.3), ("pool", 400, 0.62), ("rows", 50, 0.5)],
+        {"source": pl.String, "depth": pl.Int32, "recall": pl.Float64},
+        orient="row",
+    ).with_columns(variant=pl.lit("strict"), window=pl.lit("valid"))
+    assert recall_lines(table, "valid") == [
+        "recall ceiling, valid strict: popular .300 of 200, pool .620 of 400, rows .500 of 50"
+    ]
+    assert recall_lines(table, "test") == []

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from recsys.core.errors import BundleError
 from recsys.pipelines.manifest import MANIFEST, merged, read_stages, write
 
 
@@ -34,3 +37,10 @@ def test_written_and_read_again(tmp_path):
     content = json.loads((tmp_path / MANIFEST).read_text())
     assert content["name"] == "shop"
     assert content["saw"] == {"encoder": "fit", "reranker": "rank"}
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_file_of_that_name_that_is_no_manifest_is_named(tmp_path, text):
+    (tmp_path / MANIFEST).write_text(text)
+    with pytest.raises(BundleError, match=r"manifest\.json: expected a JSON object.*paths\.run_dir"):
+        read_stages(tmp_path)

@@ -43,6 +43,7 @@ def test_every_stage_works_once_and_the_last_lines_say_where_things_are(toy):
         f"model: {toy.run_dir}/model",
         f"done: {toy.run_dir} holds report, recommendations, model",
     )
+    assert any(line.startswith("recall ceiling, test default: popular .") for line in toy.said)
     for line in toy.said[-4:-1]:
         assert Path(line.partition(": ")[2]).exists()
 
@@ -161,6 +162,8 @@ def test_the_report_begins_with_a_verdict(toy):
     assert re.search(r"\bfull\b.*\bpopularity\b.* on test: NDCG@10 ", first[1])
     for word in ("learnable", "oracle", "text_raw", "behaviour_only", "candidate"):
         assert word in page
+    for heading in ("New and rare items: with and without text", "For which items and users"):
+        assert f">{heading}</h2>" in page  # the true preference has no slices: those are of what was observed
     assert "http://" not in page.replace("http://www.w3.org", "")  # nothing is fetched
 
 
@@ -202,7 +205,9 @@ def test_the_manifest(toy):
         assert record["seconds"] >= 0 and record["peak_gib"] > 0
         assert record["started"].endswith("+00:00")
         assert not record["skipped"]
-        assert record["inputs"] == {before: stages[before]["key"] for before in READS[name]}
+        given = dict(record["inputs"])
+        assert (given.pop("pretrained", None) is not None) == (name == "train-encoder")
+        assert given == {before: stages[before]["key"] for before in READS[name]}
     assert stages["prepare"]["rows"]["events"] == 5000
     assert stages["candidates"]["rows"]["default"] == len(toy.table("candidates", "default"))
     assert stages["evaluate"]["rows"]["predictions"] == len(toy.table("evaluate", "predictions"))

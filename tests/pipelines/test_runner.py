@@ -312,7 +312,7 @@ class Listening(NullRun):
         self.said = {}
 
     @contextmanager
-    def child(self, name):
+    def child(self, name, seconds=0.0):
         child = Listening()
         self.said[name] = child.said
         yield child

@@ -182,7 +182,7 @@ def test_lists_are_those_that_the_variant_names():
     rows = {"retrieved": small(), "logged": small()}
 
     def learned(how, model="full"):
-        return [frame.n_rows for frame in lists_of(model, rows, how).frames]
+        return [frame.n_rows for frame in lists_of(model, rows, how, RerankerConfig()).frames]
 
     assert learned("retrieved") == learned("logged") == [5]
     assert learned("both") == [5, 5]
@@ -190,13 +190,14 @@ def test_lists_are_those_that_the_variant_names():
     assert learned("both", "text_only") == [3, 5]
     assert learned("retrieved", "text_only") == [3]
     assert learned("retrieved") == [5]
-    assert lists_of("text_only", rows, "both").frames[1].columns == ("interest_click",)
-    left = lists_of("full", rows, "both", ("interest_click",)).frames
+    assert lists_of("text_only", rows, "both", RerankerConfig()).frames[1].columns == ("interest_click",)
+    left = lists_of("full", rows, "both", RerankerConfig(leave_out=("interest_click",))).frames
     assert all("interest_click" not in frame.columns and len(frame.columns) > 0 for frame in left)
-    with pytest.raises(ConfigError, match=r"ranker\.leave_out.*found planet"):
-        lists_of("full", rows, "both", ("planet",))
+    for key, value in (("leave_out", ("planet",)), ("categorical", ("planet",)), ("monotone", {"planet": 1})):
+        with pytest.raises(ConfigError, match=rf"ranker\.{key}.*found planet"):
+            lists_of("text_only", rows, "both", RerankerConfig(**{key: value}))
     only = {"retrieved": small()}  # nothing was shown: what there is teaches
-    assert [frame.n_rows for frame in lists_of("full", only, "logged").frames] == [5]
+    assert [frame.n_rows for frame in lists_of("full", only, "logged", RerankerConfig()).frames] == [5]
 
 
 def world(n=60):
@@ -358,7 +359,7 @@ def asked(data):
 
 def test_baselines_score_the_whole_catalogue(toy, data, asked):
     inputs = {name: toy.stage(name) for name in ("train-encoder", "embed")}
-    models = evaluate.baselines(inputs, asked, 14.0)
+    models = evaluate.baselines(inputs, asked)
     assert list(models) == ["random", "popularity", "transition", "text_raw", "encoder"]
     some = asked.rows[:5]
     for name, score in models.items():

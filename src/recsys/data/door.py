@@ -26,6 +26,10 @@ from recsys.data.times import to_utc
 ADVICE = "Mend the table, or map another column to this name with data.columns."
 
 
+# Codes that prepare will add: columns of these names are carried on under others.
+CODES = {"events": (c.USER, c.ITEM, c.REQUEST), "items": (c.ITEM,), "users": (c.USER,)}
+
+
 @dataclass(frozen=True)
 class Tables:
     """What a source yields. Extra columns are carried; users and impressions may be absent."""
@@ -50,13 +54,15 @@ def _to_text(values: pl.Series, where: str) -> pl.Series:
 
 
 def _to_number(values: pl.Series, dtype: pl.DataType | type[pl.DataType], where: str) -> pl.Series:
-    expected = f"{'finite ' if dtype.is_float() else ''}numbers ({dtype})"
+    expected = f"{'finite' if dtype.is_float() else 'whole'} numbers ({dtype})"
     if values.dtype.is_numeric() or values.dtype in (pl.String, pl.Boolean, pl.Null):
         read = values.cast(pl.Float64, strict=False) if values.dtype == pl.String else values
         number = read.cast(dtype, strict=False)
         unusable = number.is_null() & values.is_not_null()
         if dtype.is_float():
             unusable |= number.is_infinite().fill_null(False)
+        elif read.dtype.is_float():
+            unusable |= (read != read.floor()).fill_null(False)
         bad = values.filter(unusable)
         if bad.is_empty():
             return number
@@ -93,6 +99,8 @@ def _conform(frame: pl.DataFrame, spec: TableSpec, timezone: str | None) -> pl.D
         raise DataError(
             f"table {spec.name}", expected="rows", found="an empty table", do="Give it some data."
         )
+    in_the_way = [name for name in CODES.get(spec.name, ()) if name in frame.columns]
+    frame = frame.rename({name: f"{name}_in_file" for name in in_the_way})
     shaped = []
     for column in spec.columns:
         if column.name in frame.columns:

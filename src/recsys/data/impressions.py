@@ -28,6 +28,17 @@ def _label(shown: pl.DataFrame) -> pl.Series:
     return label.alias(c.LABEL)
 
 
+def _once_a_list(rows: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
+    """Each item once in a list of a user, at its first place and with its highest label."""
+    place = [*LIST_ROW, c.USER_ID]
+    known = pl.all_horizontal(pl.col(*place).is_not_null())
+    rows = rows.with_columns(pl.col(c.LABEL).max().over(place))
+    once = rows.filter(~known | pl.struct(place).is_first_distinct())
+    why = "the same item in the same list, shown once"
+    ledger.note("repeated_in_list", "causal", "impressions", rows.height - once.height, once.height, why)
+    return once
+
+
 def merge_impressions(events: pl.DataFrame, shown: pl.DataFrame | None, ledger: Ledger) -> pl.DataFrame:
     """Put the logged lists in front of the events, so that at equal times a list comes before its click.
 
@@ -49,6 +60,7 @@ def merge_impressions(events: pl.DataFrame, shown: pl.DataFrame | None, ledger: 
     carried = [c.POSITION, c.PROPENSITY]
     columns = [name for name in shown.columns if name in carried or name.startswith(CONTEXT_PREFIX)]
     rows = shown.select(*LIST_ROW, c.USER_ID, c.TIMESTAMP, *columns).with_columns(_label(shown))
+    rows = _once_a_list(rows, ledger)
     kind = pl.lit(EVENT_TYPES[IMPRESSION], EVENT_TYPE_ENUM).alias(c.EVENT_TYPE)
     lists = rows.drop(c.LABEL).with_columns(kind)
     if c.REQUEST_ID not in events.columns:

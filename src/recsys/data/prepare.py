@@ -135,6 +135,18 @@ def _real_from(config: PrepareConfig, windows: Windows) -> int | None:
     return moment
 
 
+def _refuse_untimed_sessions(events: pl.DataFrame, config: PrepareConfig) -> None:
+    """Where times are an order, no gap in them can end a session."""
+    named = c.SESSION_ID in events.columns and events[c.SESSION_ID].null_count() < events.height
+    if config.time == "order" and config.requests.unit == "session" and not named:
+        raise ConfigError(
+            "requests.unit=session",
+            expected="a column session_id, or data.time=real",
+            found="neither: the times are an order, without minutes",
+            do="Map the column, or choose requests.unit event or basket.",
+        )
+
+
 def _meta(
     config: PrepareConfig,
     windows: Windows,
@@ -184,6 +196,7 @@ def prepare(tables: Tables, config: PrepareConfig) -> Prepared:
         if n_fit == 0:
             do = "Relax data.clean."
             raise DataError("window fit", expected="events after cleaning", found="none", do=do)
+    _refuse_untimed_sessions(cleaned, config)
     user_ids = user_order(cleaned, tables.users)
     items = _coded_items(tables, item_order(cleaned, n_fit, tables.items), config, ledger)
     users = _in_code_order(tables.users, user_ids, c.USER_ID, c.USER)

@@ -25,14 +25,14 @@ class SplitConfig:
     ----------
     rank, valid, test : str
         The start of each window, an ISO date or time, or a share between 0 and 1.
-    end : str, optional
+    end : str or float, optional
         Where test ends; open if missing.
     """
 
     rank: str | float = "0.6"
     valid: str | float = "0.8"
     test: str | float = "0.9"
-    end: str | None = None
+    end: str | float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def make_windows(config: SplitConfig, times: Array) -> Windows:
     """
     named = {"rank": str(config.rank), "valid": str(config.valid), "test": str(config.test)}
     if config.end is not None:
-        named["end"] = config.end
+        named["end"] = str(config.end)
     shares = {name: _share(text) for name, text in named.items()}
     given = [share for share in shares.values() if share is not None]
     if given and len(given) < len(named):

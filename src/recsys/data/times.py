@@ -24,9 +24,14 @@ def looks_like(number: int) -> str | None:
     return None
 
 
+def _unit_of(values: pl.Series) -> str | None:
+    """The unit that most of some numbers look like times in."""
+    middle = values.filter(values.is_finite()).median()
+    return looks_like(int(middle)) if isinstance(middle, int | float) else None
+
+
 def _refuse_number(values: pl.Series, where: str) -> DataError:
-    middle = values.drop_nulls().median()
-    unit = looks_like(int(middle)) if isinstance(middle, int | float) else None
+    unit = _unit_of(values)
     guess = f" that look like {unit} since 1970" if unit else ""
     name = values.name
     return DataError(
@@ -61,15 +66,14 @@ def _refuse_absurd(times: pl.Series, where: str) -> None:
 
 
 def from_epoch(values: pl.Series, unit: str, where: str = "timestamps") -> pl.Series:
-    """Whole or decimal numbers since 1970 in ``unit`` as UTC times.
+    """Whole or decimal numbers since 1970 in ``unit`` as UTC times; NaN is null.
 
     Raises
     ------
     DataError
-        Numbers that are times in another unit, which is named.
+        Numbers that are times in another unit, which is named, or that no time can hold.
     """
-    middle = values.drop_nulls().median()
-    real = looks_like(int(middle)) if isinstance(middle, int | float) else None
+    real = _unit_of(values)
     if real not in (None, unit):
         raise DataError(
             where,
@@ -78,6 +82,17 @@ def from_epoch(values: pl.Series, unit: str, where: str = "timestamps") -> pl.Se
             do=f"Set data.epoch={real}.",
         )
     scale = PER_SECOND[unit]
+    if values.dtype.is_float():
+        values = values.fill_nan(None)
+    seconds = values.cast(pl.Float64) / scale
+    beyond = values.filter((seconds < FIRST.timestamp()) | (seconds >= LAST.timestamp()))
+    if not beyond.is_empty():  # said here: scaled, they may wrap around
+        raise DataError(
+            where,
+            expected="times between 1990 and 2100",
+            found=f"{beyond[0]} {unit} since 1970",
+            do="Rewrite it, or leave it empty where the time is not known.",
+        )
     if scale <= 10**6:
         micros = (values * (10**6 // scale)).cast(pl.Int64)
     else:
@@ -88,7 +103,7 @@ def from_epoch(values: pl.Series, unit: str, where: str = "timestamps") -> pl.Se
 def _read_text(text: pl.Series, where: str) -> pl.Series:
     number = text.cast(pl.Float64, strict=False)
     if number.null_count() == text.null_count() < len(text):
-        raise _refuse_number(number.cast(pl.Int64), where)
+        raise _refuse_number(number, where)
     try:
         times = text.str.to_datetime(time_unit="us", strict=False, ambiguous="earliest")
     except pl.exceptions.ComputeError:  # no format was found at all

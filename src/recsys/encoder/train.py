@@ -62,14 +62,14 @@ def _check(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
             "training pairs",
             expected="at least one interaction in the window fit",
             found="none",
-            do="Move the start of the window rank, or check data.events.",
+            do="Move the start of the window rank, or check the event types (data.event_types).",
         )
     if not any(text.strip() for text in texts):
         raise DataError(
             "the items' texts",
             expected="titles or descriptions",
             found="empty texts only",
-            do="Map the text columns (data.columns), or leave the encoder out.",
+            do="Map the text columns (data.columns), or name the text columns (data.text.columns).",
         )
     if not len(known):
         raise DataError(

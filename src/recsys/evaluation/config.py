@@ -23,7 +23,7 @@ class EvaluationConfig:
     gains : tuple of float
         NDCG's gain of label 0 (none), 1 (click), 2 (cart), 3 (purchase).
     main_metric, main_k : str, int
-        What the verdict and the slices read.
+        What the verdict reads, and the slices where they can (see `sliced`).
     rows : {"retrieved", "logged"}
         Whether the whole catalogue competes in a request or only its logged list.
     reference : str
@@ -87,3 +87,13 @@ class EvaluationConfig:
     def main(self) -> Column:
         """The pair that the verdict reads; k is 0 for a metric without a depth."""
         return self.main_metric, 0 if self.main_metric in WITHOUT_K else self.main_k
+
+    @property
+    def sliced(self) -> Column:
+        """The pair that slices of the truth are measured in.
+
+        The main one; where that is taken of the true preference, which has no rows to slice, the same
+        metric of the observed labels, else the first that is measured.
+        """
+        observed = (self.main, ("ndcg", self.main_k), *self.columns)
+        return next(column for column in observed if column in self.columns)

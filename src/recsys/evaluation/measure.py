@@ -114,12 +114,12 @@ def _one(
         values = _with_preference(rows, values, here, predictions, config.main_k, preference)
         rows = here
     out = [Measured(*name, window, ALL, columns, rows, values)]
-    main = (config.main,) if config.main in config.columns else config.columns[:1]
+    sliced = (config.sliced,)
     for slice_name, mask in slices.items():
         keep = np.asarray(mask)[ranks.row]
         if keep.any():
-            found = request_metrics(take(ranks, keep), gains, main)
-            out.append(Measured(*name, window, slice_name, main, *found))
+            found = request_metrics(take(ranks, keep), gains, sliced)
+            out.append(Measured(*name, window, slice_name, sliced, *found))
     return out
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from recsys.core.columns import CI_HIGH, CI_LOW, METRIC, MODEL, MODELS, SEED, SLICE, VARIANT, WINDOW, K, N
 from recsys.evaluation.config import NDCG_TRUE, EvaluationConfig
 from recsys.evaluation.page import Cell, frame_table, paragraph, table
-from recsys.evaluation.per_request import WITHOUT_K
+from recsys.evaluation.per_request import WITHOUT_K, Column
 from recsys.evaluation.plots import Interval, Line, bars, dots, lines
 from recsys.evaluation.slices import ALL, ITEM_EVENTS, words
 from recsys.evaluation.verdict import BETTER, WORSE, metric_name, number, signed
@@ -36,8 +36,8 @@ def _at(frame: pl.DataFrame, variant: str, window: str) -> pl.DataFrame:
     return frame.filter((pl.col(VARIANT) == variant) & (pl.col(WINDOW) == window))
 
 
-def _main(frame: pl.DataFrame, config: EvaluationConfig) -> pl.DataFrame:
-    metric, k = config.main
+def _in(frame: pl.DataFrame, column: Column) -> pl.DataFrame:
+    metric, k = column
     return frame.filter((pl.col(METRIC) == metric) & (pl.col(K) == k))
 
 
@@ -99,7 +99,7 @@ def _number_or_low(row: dict[str, Any] | None) -> float:
 
 def difference(differences: pl.DataFrame, config: EvaluationConfig, variant: str, window: str) -> str:
     """Paired differences: a plot of dots with intervals, and their table."""
-    here = _main(_at(differences, variant, window), config).filter(pl.col(SLICE) == ALL)
+    here = _in(_at(differences, variant, window), config.main).filter(pl.col(SLICE) == ALL)
     rows: Rows = here.sort("diff", descending=True).to_dicts()
     if not rows:
         return ""
@@ -127,8 +127,8 @@ def difference(differences: pl.DataFrame, config: EvaluationConfig, variant: str
 def cold_start(
     metrics: pl.DataFrame, differences: pl.DataFrame, config: EvaluationConfig, variant: str, window: str
 ) -> str:
-    """The main metric by the true item's number of past events, with and without text."""
-    here = _one_seed(_main(_at(metrics, variant, window), config))
+    """The metric of slices by the true item's number of past events, with and without text."""
+    here = _one_seed(_in(_at(metrics, variant, window), config.sliced))
     here = here.filter(pl.col(SLICE).str.starts_with(f"{ITEM_EVENTS}:"))
     steps = here[SLICE].unique(maintain_order=True).to_list()
     models = [m for m in CURVE if m in here[MODEL].unique().to_list()]
@@ -142,10 +142,10 @@ def cold_start(
         return tuple(found.get((model, s), nothing)[column] for s in steps)
 
     series = [Line(m, along(m, "value"), along(m, CI_LOW), along(m, CI_HIGH)) for m in models]
-    name = metric_name(*config.main)
+    name = metric_name(*config.sliced)
     out = _heading(variant, window)
     out += lines(labels, series, f"{name} by past events of the item", x_title="past events of the true item")
-    gain = _main(_at(differences, variant, window), config)
+    gain = _in(_at(differences, variant, window), config.sliced)
     gain = gain.filter((pl.col("model_b") == "behaviour_only") & pl.col(SLICE).is_in(steps))
     by_step = {r[SLICE]: r for r in gain.iter_rows(named=True)}
     rows = [
@@ -169,7 +169,7 @@ def _signed_cell(row: dict[str, Any] | None) -> Cell | None:
 
 def sliced(metrics: pl.DataFrame, config: EvaluationConfig, variant: str, window: str) -> str:
     """One table a kind of slice, the cold-start curve aside: models by slices."""
-    here = _one_seed(_main(_at(metrics, variant, window), config))
+    here = _one_seed(_in(_at(metrics, variant, window), config.sliced))
     here = here.filter(pl.col(SLICE).str.contains(":") & ~pl.col(SLICE).str.starts_with(f"{ITEM_EVENTS}:"))
     if here.is_empty():
         return ""
@@ -184,7 +184,7 @@ def sliced(metrics: pl.DataFrame, config: EvaluationConfig, variant: str, window
         header = [n.split(":", 1)[1] for n in mine]
         rows: list[list[object]] = [["requests", *(Cell(f"<small>{sizes[n]:,}</small>") for n in mine)]]
         rows += [[m, *(_with_interval(found.get((m, n))) for n in mine)] for m in models]
-        out += paragraph(f"{metric_name(*config.main)} {words(kind)}")
+        out += paragraph(f"{metric_name(*config.sliced)} {words(kind)}")
         out += table(["model", *header], rows, ours=[i + 1 for i in ours])
     return out
 

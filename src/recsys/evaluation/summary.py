@@ -49,6 +49,24 @@ def summary(
     return lines
 
 
+def recall_lines(recall: pl.DataFrame, window: str) -> list[str]:
+    """The recall ceiling of a window, a line for each variant: each source, the pool, the rows.
+
+    Parameters
+    ----------
+    recall : DataFrame
+        ``variant, window, source, depth, recall``; of a source's depths the greatest is told.
+    window : str
+    """
+    whole = pl.col("depth") == pl.col("depth").max().over(VARIANT, "source")
+    here = recall.filter(pl.col(WINDOW) == window).filter(whole)
+    lines = []
+    for (variant,), part in here.group_by(VARIANT, maintain_order=True):
+        told = [f"{r['source']} {number(r['recall'])} of {r['depth']:,}" for r in part.iter_rows(named=True)]
+        lines.append(f"recall ceiling, {window} {variant}: {', '.join(told)}")
+    return lines
+
+
 def _table(frame: pl.DataFrame, config: EvaluationConfig) -> list[str]:
     one = frame.sort(SEED, maintain_order=True).unique([MODEL, METRIC, K], keep="first", maintain_order=True)
     found = {(row[MODEL], row[METRIC], row[K]): row for row in one.iter_rows(named=True)}

@@ -40,7 +40,7 @@ class BatchConfig:
     exclude_seen : bool
         Leave out the items of the user's recent history.
     partition_size : int
-        Users in one file: what is lost where a run is killed.
+        Users in one file: what is in memory at a time.
     """
 
     k: int = 10

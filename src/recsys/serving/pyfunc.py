@@ -104,7 +104,7 @@ def log_bundle(
     folder: str | Path,
     name: str = "model",
     *,
-    copy_limit_mib: float = 64.0,
+    copy_limit_mib: float = 16.0,
     registered_model_name: str | None = None,
 ) -> str:
     """Log a bundle as a model of the active run.

@@ -192,7 +192,8 @@ class Ranker:
         ----------
         events : polars frame, or iterable of mappings or of tuples
             See `recsys.serving.events.parse_events`. Applied in the order given, late ones too; an event
-            id seen before is left out, so is an event of an unknown item; an unknown user becomes known.
+            id that this ranker was told before is left out, so is an event of an unknown item; an unknown
+            user becomes known.
 
         Returns
         -------

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ class TrackingConfig:
 class Run(Protocol):
     """One open run, a parent or the child of a stage."""
 
-    def child(self, name: str) -> AbstractContextManager["Run"]:
-        """A run below this one, closed when the block ends (as failed, if it ends in an error)."""
+    def child(self, name: str, seconds: float = 0.0) -> AbstractContextManager["Run"]:
+        """A run below this one, begun ``seconds`` ago and closed when the block ends."""
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Settings; nested mappings become dotted names."""
@@ -81,7 +82,7 @@ class Run(Protocol):
 class NullRun:
     """Records nothing."""
 
-    def child(self, name: str) -> AbstractContextManager[Run]:
+    def child(self, name: str, seconds: float = 0.0) -> AbstractContextManager[Run]:
         return nullcontext(self)
 
     def params(self, values: Mapping[str, Any]) -> None: ...
@@ -108,8 +109,9 @@ class MlflowRun:
         self.client, self.experiment_id, self.run_id, self.config = client, experiment_id, run_id, config
 
     @contextmanager
-    def child(self, name: str) -> Iterator[Run]:
-        with _opened(self.client, self.experiment_id, name, self.config, parent=self.run_id) as run:
+    def child(self, name: str, seconds: float = 0.0) -> Iterator[Run]:
+        begun = int(1_000 * (time.time() - seconds))
+        with _opened(self.client, self.experiment_id, name, self.config, self.run_id, begun) as run:
             yield run
 
     def params(self, values: Mapping[str, Any]) -> None:
@@ -236,10 +238,16 @@ def _connect(config: TrackingConfig) -> tuple[Any, str]:
 
 @contextmanager
 def _opened(
-    client: Any, experiment_id: str, name: str, config: TrackingConfig, parent: str | None = None
+    client: Any,
+    experiment_id: str,
+    name: str,
+    config: TrackingConfig,
+    parent: str | None = None,
+    begun: int | None = None,
 ) -> Iterator[MlflowRun]:
+    """A run that is closed as finished, killed or failed; ``begun`` in milliseconds, now by default."""
     tags = {} if parent is None else {"mlflow.parentRunId": parent}
-    run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+    run_id = client.create_run(experiment_id, start_time=begun, run_name=name, tags=tags).info.run_id
     status = "FINISHED"
     try:
         yield MlflowRun(client, experiment_id, run_id, config)

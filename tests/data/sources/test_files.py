@@ -84,6 +84,28 @@ def test_epochs_are_read_in_their_unit(folder: Path, unit: str) -> None:
         read_files(config(folder))
 
 
+def test_decimal_seconds_are_read_from_any_format(folder: Path) -> None:
+    for file in folder.glob("events.*"):
+        frame = EVENTS.with_columns(ts=pl.Series([NOON_S + 0.25, NOON_S]))
+        frame.write_csv(file) if file.suffix == ".csv" else frame.write_parquet(file)
+    moments = read_files(config(folder, epoch="seconds")).events["timestamp"].to_list()
+    assert min(moments) == datetime(2024, 5, 31, 12, tzinfo=UTC)
+    assert max(moments).microsecond == 250_000
+
+
+def test_a_word_among_the_numbers_of_an_epoch_is_named(tmp_path: Path) -> None:
+    ITEMS.write_parquet(tmp_path / "items.parquet")
+    EVENTS.with_columns(ts=pl.Series([str(NOON_S), "noon"])).write_csv(tmp_path / "events.csv")
+    with pytest.raises(DataError, match=r"expected numbers \(data\.epoch=seconds\); found 'noon'"):
+        read_files(config(tmp_path, epoch="seconds"))
+
+
+def test_a_folder_above_the_tables_is_not_read_in_their_place(folder: Path) -> None:
+    (folder / "raw").mkdir()
+    with pytest.raises(DataError, match=r"table events: expected a file events .* found nothing"):
+        read_files(config(folder / "raw"))
+
+
 def test_a_column_that_a_mapping_replaces_is_carried_on(folder: Path) -> None:
     mapping = {**MAPPING, "items": {"title": "item_id", "item_id": "title"}}
     items = read_files(config(folder, columns=mapping)).items

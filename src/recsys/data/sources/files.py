@@ -115,13 +115,29 @@ def _rename(frame: pl.DataFrame, table: str, mapping: Mapping[str, str]) -> pl.D
     return frame.rename(names)
 
 
+def _read_numbers(values: pl.Series, where: str, unit: str) -> pl.Series:
+    """Text that holds numbers as whole or, where it must be, decimal ones; other text as it is."""
+    if values.dtype != pl.String:
+        return values
+    number = values.cast(pl.Int64, strict=False)
+    if number.null_count() > values.null_count():
+        number = values.cast(pl.Float64, strict=False)
+    if number.null_count() == values.null_count():
+        return number
+    if number.null_count() == len(values):
+        return values
+    raise DataError(
+        where,
+        expected=f"numbers (data.epoch={unit})",
+        found=repr(values.filter(number.is_null() & values.is_not_null())[0]),
+        do="Rewrite it, or leave data.epoch out where all are dates.",
+    )
+
+
 def _numbers_to_times(frame: pl.DataFrame, spec: TableSpec, unit: str) -> pl.DataFrame:
     for name in (c.TIMESTAMP, c.AVAILABLE_FROM, c.AVAILABLE_TO):
         if name in spec.names() and name in frame.columns:
-            values = frame[name]
-            if values.dtype == pl.String:
-                number = values.cast(pl.Int64, strict=False)
-                values = number if number.null_count() == values.null_count() else values
+            values = _read_numbers(frame[name], f"table {spec.name}, column {name}", unit)
             if values.dtype.is_numeric():
                 frame = frame.with_columns(
                     from_epoch(values, unit, f"table {spec.name}, column {name}").alias(name)
@@ -129,10 +145,37 @@ def _numbers_to_times(frame: pl.DataFrame, spec: TableSpec, unit: str) -> pl.Dat
     return frame
 
 
-def _load(config: FilesConfig, table: str) -> pl.DataFrame | None:
-    path = find(config, table)
-    if path is None:
-        return None
+def paths(config: FilesConfig) -> dict[str, Path]:
+    """Where each table of the folder lies, by name.
+
+    Raises
+    ------
+    ConfigError
+        An unknown table, column or event type in the mappings.
+    DataError
+        A missing folder, or one without events or items.
+    """
+    _check(config)
+    folder = Path(config.dir)
+    if not config.dir or not folder.is_dir():
+        raise DataError(
+            "data.dir",
+            expected="a folder with events and items",
+            found=f"{config.dir!r}" + (", which is a file" if folder.is_file() else ""),
+            do="Set data.dir to it.",
+        )
+    found = {table: path for table in SPECS if (path := find(config, table)) is not None}
+    for table in REQUIRED:
+        if table not in found:
+            there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
+            kinds = " or ".join(FORMATS) if config.format == "auto" else config.format
+            raise DataError(
+                f"table {table}", expected=f"a file {table} ({kinds}) in {folder}", found=there, do="Add it."
+            )
+    return found
+
+
+def _load(config: FilesConfig, table: str, path: Path) -> pl.DataFrame:
     frame = _rename(_read(path, SPECS[table]), table, config.columns.get(table, {}))
     if path.suffix == ".csv":
         frame = _guess_numbers(frame, SPECS[table])
@@ -154,29 +197,9 @@ def read_files(config: FilesConfig) -> Tables:
 
     Raises
     ------
-    ConfigError
-        An unknown table, column or event type in the mappings.
-    DataError
-        A missing folder, file or column, and all that `recsys.data.door.conform` refuses.
+    ConfigError, DataError
+        As `paths`, a missing column, and all that `recsys.data.door.conform` refuses.
     """
-    _check(config)
-    folder = Path(config.dir)
-    if not config.dir or not folder.is_dir():
-        raise DataError(
-            "data.dir",
-            expected="a folder with events and items",
-            found=repr(config.dir),
-            do="Set data.dir to it.",
-        )
-    frames = {table: _load(config, table) for table in SPECS}
-    for table in REQUIRED:
-        if frames[table] is None:
-            there = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "nothing"
-            kinds = " or ".join(FORMATS) if config.format == "auto" else config.format
-            raise DataError(
-                f"table {table}", expected=f"a file {table} ({kinds}) in {folder}", found=there, do="Add it."
-            )
-    events, items = frames["events"], frames["items"]
-    assert events is not None and items is not None
-    tables = Tables(events, items, frames["users"], frames["impressions"])
+    frames = {table: _load(config, table, path) for table, path in paths(config).items()}
+    tables = Tables(frames["events"], frames["items"], frames.get("users"), frames.get("impressions"))
     return conform(tables, timezone=config.timezone, default_event_type=config.default_event_type)

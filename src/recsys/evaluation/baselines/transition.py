@@ -32,7 +32,7 @@ def _steps(log: EventLog, reach: int) -> tuple[Array, Array, Array, Array]:
         known = back >= 0
         arrivals, back = arrivals[known], back[known]
         left, reached = log.item[back], log.item[arrivals]
-        keep = (left >= 0) & (left != reached)
+        keep = left >= 0
         parts.append((left[keep], arrivals[keep], reached[keep], np.full(int(keep.sum()), 1.0 / lag)))
         back = log.prev[back]
     left, at, reached, step_weight = (np.concatenate(c) for c in zip(*parts, strict=True))
