@@ -10,6 +10,7 @@ import polars as pl
 
 from recsys.core import columns as c
 from recsys.core.as_of import before
+from recsys.data.lists import make_lists
 from recsys.data.pairs import PairsConfig, make_pairs
 from recsys.data.prepare import load
 from recsys.encoder.config import EncoderConfig, TrainerConfig
@@ -39,6 +40,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         encoder = replace(encoder, name_or_path=str(inputs[PRETRAINED]))
     rank = data.windows.rank
     pairs = make_pairs(data.log, rank, config.pairs)
+    lists = make_lists(data.log, rank, config.pairs) if encoder.lists != "none" else None
     seen = np.unique(data.log.item[: before(data.log, rank)])
     result = train_encoder(
         data.items[c.TEXT].to_list(),
@@ -49,6 +51,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         out,
         clock=bool(data.meta["clock"]),
         known_items=seen[seen >= 0],
+        lists=lists,
         window={"name": "fit", "end": rank},
     )
     index_vectors(data.items[c.TEXT].to_list(), out)
@@ -77,5 +80,11 @@ def _long(history: list[dict[str, Any]]) -> pl.DataFrame:
 STAGE = Stage(
     "train-encoder",
     work,
-    ("recsys.encoder", "recsys.data.pairs", "recsys.interest.vectors", "recsys.pipelines.train_encoder"),
+    (
+        "recsys.encoder",
+        "recsys.data.lists",
+        "recsys.data.pairs",
+        "recsys.interest.vectors",
+        "recsys.pipelines.train_encoder",
+    ),
 )

@@ -8,7 +8,7 @@ import torch
 
 from recsys.core.columns import CLICK, PURCHASE
 from recsys.encoder.batch import Histories, PairArrays
-from recsys.encoder.holdout import Holdout, split_by_time, target_ranks
+from recsys.encoder.holdout import Holdout, list_metrics, split_by_time, target_ranks
 
 
 def _pairs(items: list[int], kinds: list[int], position: list[int]) -> PairArrays:
@@ -65,3 +65,21 @@ def test_unknown_items_are_left_out_and_the_last_are_kept() -> None:
     assert len(holdout) == 2
     assert holdout.target.tolist() == [1, 2]
     assert len(Holdout(pairs, _past(4), np.array([0, 1, 2]), 0)) == 0
+
+
+def test_the_auc_and_ndcg_of_a_list_worked_out_by_hand() -> None:
+    scores = torch.tensor([[3.0, 2.0, 2.0, 1.0], [1.0, 5.0, 0.0, 9.0]])
+    taken = torch.tensor([[False, True, False, False], [True, False, False, False]])
+    shown = torch.tensor([[True] * 4, [True, True, True, False]])
+    found = list_metrics(scores, taken, shown)
+    # first: below one, tied with one, above one; second: one above, one below, the last is no item
+    assert found[:, 0].tolist() == pytest.approx([(0.5 + 1) / 3, 1 / 2])
+    assert found[:, 1].tolist() == pytest.approx([1 / math.log2(2.5 + 1), 1 / math.log2(3)])
+
+
+def test_several_taken_are_compared_with_the_best_that_they_could_be() -> None:
+    found = list_metrics(
+        torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[True, False, True]]), torch.ones(1, 3) > 0
+    )
+    assert found[0, 0].item() == pytest.approx(1 / 2)
+    assert found[0, 1].item() == pytest.approx((1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3)))

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from recsys.core.errors import BundleError, DataError
 from recsys.encoder import export, train
 from recsys.encoder.batch import PairArrays
 from recsys.encoder.train import train_encoder
-from tests.encoder.tiny import exported, toy
+from tests.encoder.tiny import exported, shown_lists, toy
 
 
 def _parity_gap(tuned: np.ndarray) -> float:
@@ -37,6 +38,41 @@ def test_every_preset_learns_the_toy_world(preset: str, tmp_path: Path) -> None:
         r["holdout/click_ndcg_at_10"] for r in history
     )
     assert np.isfinite([row["train/loss"] for row in history[1:]]).all()
+
+
+@pytest.mark.parametrize("preset", ["adapter", "top"])
+@pytest.mark.parametrize("changes", [{"loss": "full_softmax"}, {"loss": "bce"}, {"log_q": 0.0}], ids=str)
+def test_every_loss_learns_the_toy_world(preset: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    world = toy()
+    config = world.config(preset=preset, mask_history=True, **changes)
+    history, _ = world.train(tmp_path, config, world.trainer(max_epochs=3, patience=0))
+    raw, tuned = np.load(tmp_path / "raw.npy"), np.load(tmp_path / "tuned.npy")
+    assert history[-1]["train/loss"] < 0.95 * history[1]["train/loss"]
+    if changes.get("loss") != "bce":  # one negative a pair teaches the users here, not yet the items
+        assert _parity_gap(tuned) > 1.1 * _parity_gap(raw)
+
+
+@pytest.mark.parametrize("mode", ["after", "alone"])
+def test_lists_teach_after_the_pairs_or_alone(mode: str, tmp_path: Path) -> None:
+    world = toy()
+    config = world.config(lists=mode, list_epochs=6, list_batch=16)
+    trainer = world.trainer(max_epochs=1, patience=0)
+    history, manifest = world.train(tmp_path, config, trainer, lists=shown_lists(world))
+    kinds = [row["kind"] for row in history]
+    assert kinds == ["start", *(["pairs"] if mode == "after" else []), *["lists"] * 6]
+    before, best = history[0]["holdout/list_auc"], manifest["metrics"]["holdout/list_auc"]
+    assert best > 0.9 and before < 0.1  # a mean of the history prefers more of the same
+    chosen = max(history, key=lambda row: row["holdout/list_ndcg_at_10"])
+    assert manifest["best_epoch"] == chosen["epoch"] > 0
+    assert manifest["lists"] == {"learned": 270, "holdout": 30}
+
+
+def test_lists_that_are_wanted_and_not_there_are_named(tmp_path: Path) -> None:
+    world = toy()
+    with pytest.raises(
+        DataError, match=r"encoder\.lists: expected logged lists in the window fit.*found none"
+    ):
+        world.train(tmp_path, world.config(lists="after"), world.trainer())
 
 
 @pytest.mark.parametrize("preset", ["adapter", "top"])

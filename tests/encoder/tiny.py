@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertModel
 from transformers.utils import logging as transformers_logging
 
-from recsys.core.columns import CLICK, PURCHASE
-from recsys.core.log import EventLog, make_log
+from recsys.core.columns import CLICK, IMPRESSION, PURCHASE
+from recsys.core.log import EventLog, ListArrays, make_log
 from recsys.encoder.batch import PairArrays
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.train import EncoderResult, train_encoder
@@ -113,6 +113,26 @@ def toy() -> Toy:
     pairs = PairArrays(log.user, log.item, log.kind, np.ones(n, np.float32), np.arange(n), log.prev)
     encoder = random_tiny_encoder(_scratch() / "hf", [*noise, "red", "blue"])
     return Toy(texts, log, pairs, encoder, np.arange(n_items))
+
+
+def shown_lists(world: Toy, n: int = 300) -> ListArrays:
+    """Lists of six items from which each user took what the pairs do not tell: those of the other parity."""
+    rng = np.random.default_rng(8)
+    position = np.sort(rng.choice(np.arange(100, len(world.log.user)), n, replace=False))
+    user = world.log.user[position]
+    even = 2 * np.argsort(rng.random((n, 20)), axis=1)[:, :3]
+    odd = 2 * np.argsort(rng.random((n, 20)), axis=1)[:, :3] + 1
+    item = rng.permuted(np.hstack((even, odd)), axis=1).ravel()
+    taken = item % 2 != np.repeat(user, 6) % 2
+    return ListArrays(
+        user,
+        position,
+        world.log.prev[position],
+        np.arange(n + 1) * 6,
+        item.astype(np.int32),
+        np.where(taken, CLICK, IMPRESSION).astype(np.int8),
+        taken.astype(np.float32),
+    )
 
 
 class Trained(NamedTuple):

@@ -79,6 +79,18 @@ class PairArrays(NamedTuple):
     head: Array  # int64, log position where its history begins (`follow` from here), -1 for none
 
 
+class ListArrays(NamedTuple):
+    """Shown lists that teach the encoder, in log order; list l shows ``item[offsets[l]:offsets[l + 1]]``."""
+
+    user: Array  # int32 code, shape (lists,)
+    position: Array  # int64 (lists,), log position of the first row shown
+    head: Array  # int64 (lists,), log position where the history begins, -1 for none
+    offsets: Array  # int64 (lists + 1,)
+    item: Array  # int32 (shown,), distinct within a list, in the order shown
+    kind: Array  # int8 (shown,), the strongest event that followed, an impression where none did
+    weight: Array  # float32 (shown,), 0 where nothing that teaches followed
+
+
 class View(NamedTuple):
     """What one request, or the update of one event, knows of its user: the last events, newest first."""
 

@@ -56,6 +56,26 @@ def _collapse(log: EventLog, rows: Array, strength: Array) -> tuple[Array, Array
     return first[back], best[back]
 
 
+def strength_of(config: PairsConfig) -> tuple[Array, Array, Array]:
+    """The weight of each event type, the types in order of weight, and each one's place in that order.
+
+    A tie is won by the later type (purchase over click).
+    """
+    weights = np.zeros(len(EVENT_TYPES), np.float32)
+    for name, weight in config.weights.items():
+        weights[EVENT_TYPES.index(name)] = weight
+    by_weight = np.argsort(weights, kind="stable")
+    return weights, by_weight, np.argsort(by_weight, kind="stable")
+
+
+def teaching(log: EventLog, config: PairsConfig, weights: Array) -> Array:
+    """Which events have a weight and, where they are ratings, are good enough: bool, shape (events,)."""
+    teaches: Array = weights[log.kind] > 0
+    if config.min_rating is not None:
+        teaches &= (log.kind != RATING) | (log.value >= config.min_rating)
+    return teaches
+
+
 def make_pairs(log: EventLog, rank_start: int, config: PairsConfig) -> PairArrays:
     """Training pairs from the events before ``rank_start``.
 
@@ -75,19 +95,12 @@ def make_pairs(log: EventLog, rank_start: int, config: PairsConfig) -> PairArray
     PairArrays
     """
     log = prefix(log, before(log, rank_start))
-    weights = np.zeros(len(EVENT_TYPES), np.float32)
-    for name, weight in config.weights.items():
-        weights[EVENT_TYPES.index(name)] = weight
-    teaches = (weights[log.kind] > 0) & (log.user >= 0) & (log.item >= 0)
-    if config.min_rating is not None:
-        teaches &= (log.kind != RATING) | (log.value >= config.min_rating)
+    weights, by_weight, place = strength_of(config)
+    teaches = teaching(log, config, weights) & (log.user >= 0) & (log.item >= 0)
     heads = pair_heads(log)
     if config.need_history:
         teaches &= heads >= 0
     rows = np.flatnonzero(teaches)
-    # kinds in order of weight, a tie won by the later type (purchase over click)
-    by_weight = np.argsort(weights, kind="stable")
-    place = np.argsort(by_weight, kind="stable")
     first, strongest = _collapse(log, rows, place[log.kind[rows]])
     kind = by_weight[strongest].astype(np.int8)
     return PairArrays(log.user[first], log.item[first], kind, weights[kind], first, heads[first])

@@ -9,7 +9,7 @@ from torch import Tensor
 from recsys.core.columns import CART, PURCHASE, RATING
 from recsys.core.gaps import gap_bucket, gap_edges
 from recsys.core.jit import kernel
-from recsys.core.log import EventLog, PairArrays, follow
+from recsys.core.log import EventLog, ListArrays, PairArrays, follow
 
 Array = NDArray[Any]
 
@@ -39,6 +39,36 @@ class StepBatch(NamedTuple):
     bought: Tensor  # float (B,) for the purchase head: the weight, 0 where the target is a click
     texts: bool  # encode through the trained layers, else from cached pooled vectors
     fresh: bool  # what `history` holds
+
+
+class ListBatch(NamedTuple):
+    """One training step on shown lists: U distinct items; B lists of up to W places; L history places."""
+
+    items: Tensor  # int64 (U,) item codes to encode now
+    place: Tensor  # int64 (B, W) place of each item shown in items
+    shown: Tensor  # bool (B, W)
+    weight: Tensor  # float (B, W) for the click head
+    bought: Tensor  # float (B, W) for the purchase head
+    history: Tensor  # int64 (B, L) place in items
+    kinds: Tensor  # int64 (B, L)
+    gaps: Tensor  # int64 (B, L)
+    real: Tensor  # bool (B, L)
+
+
+def select_lists(lists: ListArrays, index: Array) -> ListArrays:
+    """Some of the lists."""
+    sizes = np.diff(lists.offsets)[index]
+    offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
+    rows = np.repeat(lists.offsets[:-1][index] - offsets[:-1], sizes) + np.arange(offsets[-1])
+    return ListArrays(
+        lists.user[index],
+        lists.position[index],
+        lists.head[index],
+        offsets,
+        lists.item[rows],
+        lists.kind[rows],
+        lists.weight[rows],
+    )
 
 
 def select(pairs: PairArrays, index: Array) -> PairArrays:
@@ -76,7 +106,7 @@ def histories(log: EventLog, heads: Array, limit: int, clock: bool) -> Histories
     return out
 
 
-def purchase_weight(pairs: PairArrays) -> Array:
-    """The weight of each pair for the purchase head: 0 where the target is a click."""
+def purchase_weight(pairs: PairArrays | ListArrays) -> Array:
+    """The weight of each target for the purchase head: 0 where it is a click."""
     weight: Array = np.where(np.isin(pairs.kind, PURCHASE_KINDS), pairs.weight, 0.0).astype(np.float32)
     return weight

@@ -35,6 +35,18 @@ class EncoderConfig:
     history_vectors : {"auto", "fresh", "stale"}
         Whether the loss differentiates through the vectors of the history, or takes those of the
         last pass; "auto" is fresh on cached sentence vectors, stale while the language model is trained.
+    lists : {"none", "after", "alone"}
+        Whether the lists that were shown teach: not at all, in epochs after those of the pairs, or without
+        pairs. The epoch is then chosen by how held-out lists are ranked.
+    list_epochs, list_batch : int
+        Epochs over the lists; lists of a step.
+    loss : {"softmax", "full_softmax", "bce"}
+        Of pairs: a softmax over the step's candidates, one over the whole catalogue (the vectors of other
+        items as last computed), or one drawn negative a pair.
+    log_q : float
+        How much of the correction for the sampling of candidates is made. 1 aims at the softmax over the
+        catalogue, which holds how popular an item is; 0 leaves popular items as frequent negatives, so
+        that what is learned is what a user wants beyond what everybody does.
     negatives : int
         Uniform negatives from the catalogue beside those in the batch (pair epochs).
     mask_history : bool
@@ -70,6 +82,11 @@ class EncoderConfig:
     history: int = 20
     read_history: int = 50
     history_vectors: str = "auto"
+    lists: str = "none"
+    list_epochs: int = 4
+    list_batch: int = 64
+    loss: str = "softmax"
+    log_q: float = 1.0
     negatives: int = 256
     mask_history: bool = True
     purchase_loss: float = 0.5
@@ -88,6 +105,8 @@ class EncoderConfig:
         check_choice("encoder.pooling", self.pooling, ("mean",))
         check_choice("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
         check_choice("encoder.export", self.export, ("onnx", "vectors"))
+        check_choice("encoder.loss", self.loss, ("softmax", "full_softmax", "bce"))
+        check_choice("encoder.lists", self.lists, ("none", "after", "alone"))
         check_numbers(
             self,
             "encoder",
@@ -98,6 +117,9 @@ class EncoderConfig:
             rank=at_least(1),
             history=at_least(1),
             read_history=at_least(1, HISTORY),
+            list_epochs=at_least(1),
+            list_batch=at_least(1),
+            log_q=Range(0, 1),
             negatives=at_least(0),
             purchase_loss=at_least(0),
             temperature=above(0),
@@ -172,8 +194,11 @@ class TrainerConfig:
 
 
 def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
-    """The kind of each epoch: "pairs" (vectors cached) or "texts" (the language model is trained)."""
+    """The kind of each epoch: "pairs" or "lists" (vectors cached), "texts" (the model is trained)."""
     main = trainer.max_epochs or _EPOCHS[config.preset]
+    lists = ["lists"] * config.list_epochs if config.lists != "none" else []
+    if config.lists == "alone":
+        return lists
     if config.preset == "adapter":
-        return ["pairs"] * main
-    return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs
+        return ["pairs"] * main + lists
+    return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs + lists

@@ -1,10 +1,11 @@
-"""Seeded batches of pairs, of two kinds.
+"""Seeded batches, of three kinds.
 
 Pair epochs (vectors cached): random pairs; candidates are the pairs' items and a uniform draw from the
 catalogue. Text epochs (the language model is trained): the catalogue is cut into random blocks, each
 block is encoded once an epoch, and a step takes the pairs whose item lies in the block, with the block
 as the candidates. A block is a uniform draw from the catalogue, so this is the usual sampled softmax,
-but the costly part runs once an item and epoch instead of once an item and batch.
+but the costly part runs once an item and epoch instead of once an item and batch. List epochs (vectors
+cached): random lists that were shown; the candidates of a list are its own items.
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
-from recsys.core.log import PairArrays
-from recsys.encoder.batch import Histories, StepBatch, purchase_weight
+from recsys.core.log import ListArrays, PairArrays
+from recsys.encoder.batch import Histories, ListBatch, StepBatch, purchase_weight
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.lightning import pl
 from recsys.encoder.losses.sampled_softmax import inclusion_log_q
@@ -73,6 +74,7 @@ class PairData:
         else:
             uniform = min(1.0, len(drawn) / max(1, len(self.known)))
             log_q = inclusion_log_q(self.share[torch.from_numpy(candidates)], len(pairs), uniform)
+            log_q = self.config.log_q * log_q
         return StepBatch(
             items=torch.from_numpy(items),
             log_q=log_q,
@@ -87,6 +89,53 @@ class PairData:
             texts=texts,
             fresh=fresh,
         )
+
+
+class ListData:
+    """Builds the batch of a step from shown lists and their histories."""
+
+    def __init__(self, lists: ListArrays, past: Histories) -> None:
+        self.lists, self.past = lists, past
+        self.bought = purchase_weight(lists)
+
+    def __len__(self) -> int:
+        return len(self.lists.user)
+
+    def batch(self, index: Array) -> ListBatch:
+        """The tensors of some lists, padded to the longest."""
+        lists = self.lists
+        sizes = np.diff(lists.offsets)[index]
+        column = np.arange(int(sizes.max(initial=1)))
+        shown = column[None, :] < sizes[:, None]
+        row = np.where(shown, lists.offsets[index][:, None] + column, 0)
+        item, past = lists.item[row].astype(np.int64), self.past.items[index].astype(np.int64)
+        items = np.unique(np.concatenate((item[shown], past[past >= 0])))
+        return ListBatch(
+            items=torch.from_numpy(items),
+            place=torch.from_numpy(np.searchsorted(items, np.where(shown, item, items[0]))),
+            shown=torch.from_numpy(shown),
+            weight=torch.from_numpy(np.where(shown, lists.weight[row], 0.0).astype(np.float32)),
+            bought=torch.from_numpy(np.where(shown, self.bought[row], 0.0).astype(np.float32)),
+            history=torch.from_numpy(np.searchsorted(items, np.where(past >= 0, past, items[0]))),
+            kinds=torch.from_numpy(self.past.kinds[index].astype(np.int64)),
+            gaps=torch.from_numpy(self.past.gaps[index].astype(np.int64)),
+            real=torch.from_numpy(past >= 0),
+        )
+
+
+class ListSteps:
+    """Random lists, each once an epoch."""
+
+    def __init__(self, n_lists: int, size: int, seed: tuple[int, int]) -> None:
+        self.n_lists, self.size, self.seed = n_lists, size, seed
+
+    def __len__(self) -> int:
+        return -(-self.n_lists // self.size)
+
+    def __iter__(self) -> Iterator[Array]:
+        order = np.random.default_rng(self.seed).permutation(self.n_lists)
+        for start in range(0, self.n_lists, self.size):
+            yield order[start : start + self.size]
 
 
 class PairSteps:
@@ -137,13 +186,24 @@ class BlockSteps:
 class PairModule(pl.LightningDataModule):
     """Serves the steps of each epoch of a schedule; the same seed gives the same steps."""
 
-    def __init__(self, data: PairData, lengths: Array, kinds: list[str], trainer: TrainerConfig) -> None:
+    def __init__(
+        self,
+        data: PairData,
+        lengths: Array,
+        kinds: list[str],
+        trainer: TrainerConfig,
+        lists: ListData | None = None,
+    ) -> None:
         super().__init__()
         self.data, self.lengths, self.kinds, self.settings = data, lengths, kinds, trainer
+        self.lists = lists
 
-    def steps(self, epoch: int) -> PairSteps | BlockSteps:
+    def steps(self, epoch: int) -> PairSteps | BlockSteps | ListSteps:
         """The sampler of an epoch."""
         seed = (self.settings.seed % 2**32, epoch)
+        if self.kinds[epoch] == "lists":
+            assert self.lists is not None, "a schedule with lists needs them"
+            return ListSteps(len(self.lists), self.data.config.list_batch, seed)
         if self.kinds[epoch] == "texts":
             return BlockSteps(self.data, self.lengths, seed)
         return PairSteps(self.data, self.settings.batch_size, seed)
@@ -152,20 +212,28 @@ class PairModule(pl.LightningDataModule):
         """Steps of the whole schedule."""
         return sum(len(self.steps(epoch)) for epoch in range(len(self.kinds)))
 
-    def train_dataloader(self) -> DataLoader[StepBatch]:
+    def batches(self, epoch: int) -> Iterator[StepBatch | ListBatch]:
+        """The batches of an epoch, in the sampler's order."""
+        steps = self.steps(epoch)
+        if isinstance(steps, ListSteps):
+            assert self.lists is not None
+            yield from map(self.lists.batch, steps)
+        else:
+            for pairs, drawn in steps:
+                yield self.data.batch(pairs, drawn, self.kinds[epoch] == "texts")
+
+    def train_dataloader(self) -> DataLoader[StepBatch | ListBatch]:
         """The loader of the running epoch."""
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
-        texts = self.kinds[epoch] == "texts"
-        steps: Any = _Steps(self.data, self.steps(epoch), texts)
-        return DataLoader(steps, batch_size=None, shuffle=False, num_workers=0)
+        batches: Any = _Batches(self, epoch)
+        return DataLoader(batches, batch_size=None, shuffle=False, num_workers=0)
 
 
-class _Steps(IterableDataset[StepBatch]):
-    """Batches in the sampler's order."""
+class _Batches(IterableDataset[StepBatch | ListBatch]):
+    """The batches of an epoch as torch's loader takes them."""
 
-    def __init__(self, data: PairData, steps: PairSteps | BlockSteps, texts: bool) -> None:
-        self.data, self.steps, self.texts = data, steps, texts
+    def __init__(self, data: PairModule, epoch: int) -> None:
+        self.data, self.epoch = data, epoch
 
-    def __iter__(self) -> Iterator[StepBatch]:
-        for pairs, drawn in self.steps:
-            yield self.data.batch(pairs, drawn, self.texts)
+    def __iter__(self) -> Iterator[StepBatch | ListBatch]:
+        return self.data.batches(self.epoch)

@@ -7,15 +7,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recsys.core.log import PairArrays
-from recsys.encoder.batch import Histories, purchase_weight
+from recsys.core.log import ListArrays, PairArrays
+from recsys.encoder.batch import Histories, ListBatch, purchase_weight
+from recsys.encoder.datamodule import ListData
 
 Array = NDArray[Any]
 K = 10
 
 
-def split_by_time(pairs: PairArrays, share: float) -> tuple[Array, Array]:
-    """Indices of the pairs to learn from and of those kept out: the last share by log position."""
+def split_by_time(pairs: PairArrays | ListArrays, share: float) -> tuple[Array, Array]:
+    """Indices of what to learn from and of what is kept out: the last share by log position."""
     order = np.argsort(pairs.position, kind="stable")
     kept = len(order) - int(len(order) * share)
     return order[:kept], order[kept:]
@@ -88,6 +89,66 @@ class Holdout:
         if bool(self.bought.any()):
             out |= _metrics("purchase", purchase[self.bought])
         return out
+
+
+class ListHoldout:
+    """The shown lists kept out, with their histories.
+
+    Parameters
+    ----------
+    data : ListData
+    limit : int
+        Most lists; the last are kept.
+    """
+
+    def __init__(self, data: ListData, limit: int) -> None:
+        self.data = data
+        self.index = np.arange(len(data))[-limit:] if limit else np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @torch.no_grad()
+    def measure(self, user_tower: torch.nn.Module, vectors: Tensor) -> dict[str, float]:
+        """Mean over lists of AUC and of NDCG at 10 of the click head; any event that teaches gains 1."""
+        parts: list[Tensor] = []
+        for start in range(0, len(self), 256):
+            batch = ListBatch(
+                *(t.to(vectors.device) for t in self.data.batch(self.index[start : start + 256]))
+            )
+            table = vectors[batch.items]
+            users = user_tower(table[batch.history], batch.kinds, batch.gaps, batch.real)[:, 0]
+            scores = torch.einsum("bwd,bd->bw", table[batch.place], users)
+            parts.append(list_metrics(scores, batch.weight > 0, batch.shown).cpu())
+        if not parts:
+            return {}
+        auc, ndcg = torch.cat(parts).double().mean(0).tolist()
+        return {"holdout/list_auc": auc, f"holdout/list_ndcg_at_{K}": ndcg}
+
+
+def list_metrics(scores: Tensor, taken: Tensor, shown: Tensor) -> Tensor:
+    """AUC and NDCG at 10 of each list, ties at their mid rank.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (lists, places)
+    taken, shown : bool tensors, shape (lists, places)
+        Each list has an item that was taken and one that was not.
+
+    Returns
+    -------
+    Tensor, shape (lists, 2)
+    """
+    gap = scores[:, :, None] - scores[:, None, :]  # of each item to each other
+    both = shown[:, :, None] & shown[:, None, :]
+    ahead = ((gap > 0) & both).float() + 0.5 * ((gap == 0) & both).float()
+    n_taken, n_left = taken.sum(1), (shown & ~taken).sum(1)
+    beaten = (ahead * (shown & ~taken)[:, None, :]).sum(2)
+    auc = (beaten * taken).sum(1) / (n_taken * n_left)
+    rank = shown.sum(1, keepdim=True) - ahead.sum(2) + 0.5  # from 1: those not beaten, itself at one half
+    gain = torch.where(taken & (rank <= K), 1.0 / torch.log2(rank + 1.0), 0.0).sum(1)
+    best = (1.0 / torch.log2(torch.arange(K, device=scores.device) + 2.0)).cumsum(0)
+    return torch.stack((auc, gain / best[n_taken.clamp(max=K) - 1]), 1)
 
 
 def _metrics(head: str, ranks: Tensor) -> dict[str, float]:

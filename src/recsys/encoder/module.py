@@ -10,16 +10,19 @@ from torch import Tensor
 
 from recsys.core.errors import DataError
 from recsys.core.length_batches import length_batches
-from recsys.encoder.batch import StepBatch
+from recsys.encoder.batch import ListBatch, StepBatch
 from recsys.encoder.config import EncoderConfig, TrainerConfig
-from recsys.encoder.holdout import Holdout
+from recsys.encoder.holdout import Holdout, ListHoldout
 from recsys.encoder.lightning import pl
+from recsys.encoder.losses.bce import one_negative_bce
+from recsys.encoder.losses.full_softmax import full_softmax
+from recsys.encoder.losses.listwise import listwise_softmax
 from recsys.encoder.losses.sampled_softmax import sampled_softmax
 from recsys.encoder.text_tower import TextCache, TextTower
 from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
 
 Array = NDArray[Any]
-MONITOR = "holdout/click_ndcg_at_10"
+MONITOR, LIST_MONITOR = "holdout/click_ndcg_at_10", "holdout/list_ndcg_at_10"
 
 
 class EncoderModule(pl.LightningModule):
@@ -31,12 +34,13 @@ class EncoderModule(pl.LightningModule):
     config : EncoderConfig
     trainer : TrainerConfig
     kinds : list of str
-        The kind of each epoch, "pairs" or "texts".
+        The kind of each epoch, "pairs", "texts" or "lists".
     total_steps : int
         For the decay of the learning rates.
     """
 
     bank: Tensor
+    known: Tensor
 
     def __init__(
         self,
@@ -52,8 +56,10 @@ class EncoderModule(pl.LightningModule):
         self.head = ItemHead(text.dims, config.adapter_size)
         self.user = UserTower(text.dims, config)
         self.register_buffer("bank", torch.zeros(0, text.dims), persistent=False)
+        self.register_buffer("known", torch.zeros(0, dtype=torch.bool), persistent=False)
         self.cache: TextCache | None = None
         self.holdout: Holdout | None = None
+        self.lists: ListHoldout | None = None
         self.rows: list[dict[str, Any]] = []
         self._losses: list[float] = []
         self._started = time.monotonic()
@@ -61,9 +67,18 @@ class EncoderModule(pl.LightningModule):
         self._worse = 0
         self._stale = torch.zeros(0, text.dims)
 
-    def prepare(self, bank: Tensor, cache: TextCache, known: Array, holdout: Holdout | None) -> None:
+    def prepare(
+        self,
+        bank: Tensor,
+        cache: TextCache,
+        known: Array,
+        holdout: Holdout | None,
+        lists: ListHoldout | None = None,
+    ) -> None:
         """Give the module the catalogue: pooled vectors, what the top layers read, the items for the mean."""
-        self.bank, self.cache, self.holdout = bank, cache, holdout
+        self.bank, self.cache, self.holdout, self.lists = bank, cache, holdout, lists
+        self.known = torch.zeros(len(bank), dtype=torch.bool)
+        self.known[torch.from_numpy(np.asarray(known, np.int64))] = True
         self.head.fit_mean(bank[torch.from_numpy(np.asarray(known, np.int64))])
 
     # ---- vectors
@@ -92,8 +107,29 @@ class EncoderModule(pl.LightningModule):
         users: Tensor = self.user(past, batch.kinds, batch.gaps, batch.real)
         return users
 
-    def loss(self, batch: StepBatch) -> Tensor:
+    @property
+    def monitor(self) -> str:
+        """What chooses the epoch: how held-out lists are ranked where lists teach, else held-out pairs."""
+        return LIST_MONITOR if self.lists is not None and len(self.lists) else MONITOR
+
+    def loss(self, batch: StepBatch | ListBatch) -> Tensor:
         """The weighted sum of the heads' losses."""
+        return self._list_loss(batch) if isinstance(batch, ListBatch) else self._pair_loss(batch)
+
+    def _list_loss(self, batch: ListBatch) -> Tensor:
+        encoded = self.head(self.bank[batch.items])
+        look_up = torch.nn.functional.embedding
+        users = self.user(look_up(batch.history, encoded), batch.kinds, batch.gaps, batch.real)
+        shown, scale = look_up(batch.place, encoded), self.user.scale()
+        total: Tensor = encoded.new_zeros(())
+        for h, (weight, share) in enumerate(
+            zip((batch.weight, batch.bought), (1.0, self.config.purchase_loss), strict=True)
+        ):
+            logits = scale[h] * torch.einsum("bwd,bd->bw", shown, users[:, h])
+            total = total + share * listwise_softmax(logits, weight, batch.shown)
+        return total
+
+    def _pair_loss(self, batch: StepBatch) -> Tensor:
         if batch.texts:
             pooled = self.encode_texts(batch.items.cpu().numpy())
             self.bank[batch.items] = pooled.detach()
@@ -101,11 +137,8 @@ class EncoderModule(pl.LightningModule):
             pooled = self.bank[batch.items]
         encoded = self.head(pooled)
         users = self.user_vectors(batch, encoded)
-        n = len(batch.log_q)
-        masked = None
-        if self.config.mask_history:
-            masked = torch.zeros(len(batch.target), n + 1, dtype=torch.bool, device=encoded.device)
-            masked = masked.scatter_(1, batch.slots, True)[:, :n]
+        whole = self.config.loss == "full_softmax"
+        masked = self._no_negatives(batch, whole) if self.config.mask_history or whole else None
         scale = self.user.scale()
         total: Tensor = encoded.new_zeros(())
         for h, (weight, share) in enumerate(
@@ -113,14 +146,44 @@ class EncoderModule(pl.LightningModule):
         ):
             use = torch.nonzero(weight > 0).squeeze(1)
             if len(use) and share > 0:
-                logits = scale[h] * (users[use, h] @ encoded[:n].T)
                 mask = None if masked is None else masked[use]
-                total = total + share * sampled_softmax(
-                    logits, batch.target[use], batch.log_q, weight[use], mask
-                )
+                one = self._head_loss(batch, encoded, scale[h] * users[use, h], use, weight[use], mask)
+                total = total + share * one
         return total
 
-    def training_step(self, batch: StepBatch, batch_index: int) -> Tensor:
+    def _head_loss(
+        self,
+        batch: StepBatch,
+        encoded: Tensor,
+        users: Tensor,
+        use: Tensor,
+        weight: Tensor,
+        mask: Tensor | None,
+    ) -> Tensor:
+        """The loss of one head on the pairs that it learns from, as ``config.loss`` names it."""
+        if self.config.loss == "full_softmax":
+            target = batch.items[batch.target[use]]
+            return full_softmax(users, self._stale, batch.items, encoded, target, weight, mask)
+        n = len(batch.log_q)
+        logits, target = users @ encoded[:n].T, batch.target[use]
+        if self.config.loss == "bce":
+            return one_negative_bce(logits, target, weight, mask)
+        return sampled_softmax(logits, target, batch.log_q, weight, mask)
+
+    def _no_negatives(self, batch: StepBatch, whole: bool) -> Tensor:
+        """What no pair's user takes as a negative: its history and, of the whole catalogue, unknown items."""
+        n = len(self._stale) if whole else len(batch.log_q)
+        slots = batch.slots
+        if whole:
+            codes = batch.items[batch.history] if batch.fresh else batch.history
+            slots = torch.where(batch.real, codes, n)
+        masked = torch.zeros(len(batch.target), n + 1, dtype=torch.bool, device=slots.device)
+        if self.config.mask_history:
+            masked = masked.scatter_(1, slots, True)
+        masked = masked[:, :n]
+        return masked | ~self.known if whole else masked
+
+    def training_step(self, batch: StepBatch | ListBatch, batch_index: int) -> Tensor:
         """The loss of a step; stops with a clear message where it is no number."""
         loss = self.loss(batch)
         value = float(loss.detach())
@@ -168,16 +231,20 @@ class EncoderModule(pl.LightningModule):
         loss = float(np.mean(self._losses)) if self._losses else float("nan")
         self._close_epoch(self.current_epoch, kind, loss)
         worse = self._worse
-        if "texts" in self.kinds:  # warm-up may lose against the start: it must not end what it prepares
-            worse = min(worse, self.kinds[: self.current_epoch + 1].count("texts"))
+        main = next(one for one in ("lists", "texts", "pairs") if one in self.kinds)
+        # what comes before it may lose against the start: it must not end what it prepares
+        worse = min(worse, self.kinds[: self.current_epoch + 1].count(main))
         if self.settings.patience and worse >= self.settings.patience:
             self.trainer.should_stop = True
 
     def _close_epoch(self, epoch: int, kind: str, loss: float) -> None:
         row: dict[str, Any] = {"epoch": epoch + 1, "kind": kind, "train/loss": loss}
         if self.holdout is not None and len(self.holdout):
-            row |= self.holdout.measure(self.user, self.head(self.bank).detach())
-            self._keep_best(row[MONITOR])
+            vectors = self.head(self.bank).detach()
+            row |= self.holdout.measure(self.user, vectors)
+            if self.lists is not None:
+                row |= self.lists.measure(self.user, vectors)
+            self._keep_best(row[self.monitor])
         row["seconds"] = time.monotonic() - self._started
         row["scale_click"], row["scale_purchase"] = self.user.scale().tolist()[: len(HEADS)]
         self.rows.append(row)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys.core.errors import DataError
-from recsys.core.log import EventLog, PairArrays
+from recsys.core.log import EventLog, ListArrays, PairArrays
 from recsys.core.seeding import seed_everything
 from recsys.encoder import checkpoint, export
-from recsys.encoder.batch import histories, select
+from recsys.encoder.batch import histories, select, select_lists
 from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
-from recsys.encoder.datamodule import PairData, PairModule
-from recsys.encoder.holdout import Holdout, split_by_time
+from recsys.encoder.datamodule import ListData, PairData, PairModule
+from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256, resolve
@@ -118,6 +118,7 @@ def train_encoder(
     *,
     clock: bool,
     known_items: Array,
+    lists: ListArrays | None = None,
     start: Path | None = None,
     window: Mapping[str, Any] | None = None,
 ) -> EncoderResult:
@@ -142,6 +143,8 @@ def train_encoder(
     known_items : int array
         Codes of the items that exist before the end of the window: negatives, and the mean that all
         vectors are centred on.
+    lists : ListArrays, optional
+        The lists that were shown, where ``config.lists`` wants them.
     start : Path, optional
         The folder of an encoder of the same configuration to go on from.
     window : mapping, optional
@@ -178,9 +181,10 @@ def train_encoder(
         holdout = Holdout(
             held, histories(log, held.head, config.read_history, clock), known, trainer.holdout_max
         )
-        data = PairModule(PairData(learn, past, known, config), tokens.lengths(), kinds, trainer)
+        shown, held_lists = _lists(lists, log, config, trainer, clock)
+        data = PairModule(PairData(learn, past, known, config), tokens.lengths(), kinds, trainer, shown)
         module = EncoderModule(text, config, trainer, kinds, data.total_steps())
-        module.prepare(raw.clone(), cache, known, holdout)
+        module.prepare(raw.clone(), cache, known, holdout, held_lists)
         if start is not None:
             checkpoint.load_weights(module, start)
             module.to(device).refresh()
@@ -190,7 +194,7 @@ def train_encoder(
         trained_s = time.monotonic() - began - encoded_s
         engine, check = _write(module, raw, tokens, config, out_folder)
     tokenizer.save(str(out_folder / "tokenizer.json"))
-    best = max(module.rows, key=lambda row: row.get("holdout/click_ndcg_at_10", -1.0))
+    best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
     manifest = checkpoint.write_manifest(
         out_folder,
         {
@@ -206,6 +210,7 @@ def train_encoder(
             "clock": clock,
             "window": dict(window or {}),
             "pairs": {"learned": len(fit), "holdout": len(holdout)},
+            "lists": {"learned": len(shown or ()), "holdout": len(held_lists or ())},
             "known_items": len(known),
             "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
             "best_epoch": best["epoch"],
@@ -216,6 +221,25 @@ def train_encoder(
         },
     )
     return EncoderResult(module.rows, manifest)
+
+
+def _lists(
+    lists: ListArrays | None, log: EventLog, config: EncoderConfig, trainer: TrainerConfig, clock: bool
+) -> tuple[ListData | None, ListHoldout | None]:
+    """The lists to learn from and those kept out, where lists teach."""
+    if config.lists == "none":
+        return None, None
+    if lists is None or not len(lists.user):
+        raise DataError(
+            "encoder.lists",
+            expected="logged lists in the window fit, each with something taken and something left",
+            found="none",
+            do="Set encoder.lists=none, log impressions with their request_id, or move split.rank.",
+        )
+    learn, held = (select_lists(lists, index) for index in split_by_time(lists, trainer.holdout))
+    past = histories(log, learn.head, config.history, clock)
+    before = histories(log, held.head, config.read_history, clock)
+    return ListData(learn, past), ListHoldout(ListData(held, before), trainer.holdout_max)
 
 
 def _weights_hash(folder: Path) -> str | None:
