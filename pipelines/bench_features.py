@@ -4,18 +4,15 @@ One core, synthetic events: Zipf 1.0 over users and items, 70 % impressions. Run
 ``python -m recsys.pipelines.bench_features --out pipelines/figures/features.json``.
 """
 
-import json
 import os
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one core for both sides; read when polars is imported
 
@@ -142,28 +139,36 @@ def _observe(state: State, log: EventLog, n: int) -> float:
     return (time.perf_counter() - start) / n
 
 
-def child(size: Size) -> None:
-    """One replay in a process of its own: seconds and peak memory as JSON."""
-    _warm()
+def _apart(function: Callable[[Size], Any], size: Size) -> Any:
+    """What a function gives in a process of its own, its kernels compiled.
+
+    Memory is then this function's own, and nothing before it slows it: after the joins of polars single
+    calls took up to twice as long.
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_warm) as pool:
+        return pool.submit(function, size).result()
+
+
+class Replay(NamedTuple):
+    """One replay with reads."""
+
+    seconds: float
+    peak_gib: float
+    columns: int
+
+
+def _one_replay(size: Size) -> Replay:
     state, seconds = _replayed(make_world(size), size)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": seconds, "peak": peak * 1024 / 2**30, "columns": len(state.names)}))
+    return Replay(seconds, peak * 1024 / 2**30, len(state.names))
 
 
 def replay_figures(size: Size) -> list[Figure]:
     """Speed and memory of a replay with reads, each repetition in a new process."""
-    command = [sys.executable, "-m", "recsys.pipelines.bench_features", "--child"]
-    runs = []
-    for _ in range(size.repeats):
-        done = subprocess.run(
-            command + (["--quick"] if size == QUICK else []), capture_output=True, text=True, check=True
-        )
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
-    speed = spread([size.events / run["seconds"] for run in runs])
-    peak = spread([run["peak"] for run in runs])
-    note = (
-        f"{runs[0]['columns']} columns, {size.events:,} events, {size.requests * size.rows:,} rows, one core"
-    )
+    runs: list[Replay] = [_apart(_one_replay, size) for _ in range(size.repeats)]
+    speed = spread([size.events / run.seconds for run in runs])
+    peak = spread([run.peak_gib for run in runs])
+    note = f"{runs[0].columns} columns, {size.events:,} events, {size.requests * size.rows:,} rows, one core"
     whole = "whole process, log included"
     return [
         Figure("replay_events_per_s", speed.middle, "events/s", "", 700_000, "min", *speed[1:], note),
@@ -264,24 +269,12 @@ PARTS: dict[str, Callable[[Size], list[Figure]]] = {
 }
 
 
-def _part(name: str, size: Size) -> list[Figure]:
-    _warm()
-    return PARTS[name](size)
-
-
 def main() -> None:
     """Run the parts asked for."""
     parser = arguments(__doc__ or "", tuple(PARTS))
-    parser.add_argument("--child", action="store_true", help="one replay, for this benchmark's own use")
     told = parser.parse_args()
     size = QUICK if told.quick else FULL
-    if told.child:
-        child(size)
-        return
-    # Each part in a process of its own: after the joins of polars the same calls take up to twice as long.
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        parts = [pool.submit(_part, name, size).result() for name in told.only or PARTS]
-    figures = [figure for part in parts for figure in part]
+    figures = [figure for name in told.only or PARTS for figure in _apart(PARTS[name], size)]
     report("features", figures, told.out)
 
 

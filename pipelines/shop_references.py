@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.core.as_of import available
+from recsys.data.lists import showings
 from recsys.data.prepare import Prepared
 from recsys.data.requests import request_arrays
 from recsys.data.sources.shop import examination
@@ -76,15 +77,9 @@ def _shown(data: Prepared, truth: TruePreference) -> tuple[Shown, Array]:
     """Every showing with all that came of it, even later (in the reference's favour), and its position."""
     log = data.log
     at = np.flatnonzero(log.kind == c.IMPRESSION)
-    width = len(data.items)
-    key = log.request[at].astype(np.int64) * width + log.item[at]
-    order = np.argsort(key, kind="stable")
     grade = np.zeros(len(at))
     for kind, worth in ((c.CLICK, GRADES[1]), (c.CART, GRADES[2]), (c.PURCHASE, GRADES[3])):
-        events = np.flatnonzero(log.kind == kind)
-        wanted = log.request[events].astype(np.int64) * width + log.item[events]
-        place = np.minimum(np.searchsorted(key[order], wanted), len(key) - 1)
-        found = key[order][place] == wanted
-        grade[order[place[found]]] = worth
+        showing = showings(log, at, np.flatnonzero(log.kind == kind))
+        grade[showing[showing >= 0]] = worth
     weight = examination(log.position[at])
     return Shown(log.user[at], log.item[at], grade, weight, truth.basis(log.time[at])), at

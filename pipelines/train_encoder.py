@@ -84,6 +84,7 @@ STAGE = Stage(
         "recsys.encoder",
         "recsys.data.lists",
         "recsys.data.pairs",
+        "recsys.metrics",
         "recsys.interest.vectors",
         "recsys.pipelines.train_encoder",
     ),

@@ -142,3 +142,8 @@ def test_a_number_that_no_time_can_hold_is_named_before_it_wraps_around(number: 
 def test_text_of_numbers_is_refused_whatever_the_numbers(values: list[str]) -> None:
     with pytest.raises(DataError, match=r"expected timestamps; found numbers.*Set data\.epoch"):
         utc(pl.Series("timestamp", values))
+
+
+@pytest.mark.parametrize("kind", [pl.Int32, pl.UInt32, pl.Int64, pl.UInt64, pl.Float64])
+def test_numbers_of_any_type_are_read_alike(kind: type[pl.DataType]) -> None:
+    assert from_epoch(pl.Series([NOON_S], dtype=kind), "seconds").to_list() == [NOON.replace(tzinfo=UTC)]

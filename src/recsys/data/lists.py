@@ -39,14 +39,10 @@ def make_lists(log: EventLog, rank_start: int, config: PairsConfig) -> ListArray
     weights, by_weight, place = strength_of(config)
 
     taken = np.flatnonzero(usable & teaching(log, config, weights))
-    width = int(log.item.max(initial=0)) + 1
-    keys = _keys(log, shown, width)
-    order = np.argsort(keys, kind="stable")
-    found = np.searchsorted(keys[order], _keys(log, taken, width))
-    inside = found < len(keys)
-    inside[inside] = keys[order][found[inside]] == _keys(log, taken[inside], width)
+    showing = showings(log, shown, taken)
+    followed = showing >= 0
     strongest = np.full(len(shown), -1, np.int64)
-    np.maximum.at(strongest, order[found[inside]], place[log.kind[taken[inside]]])
+    np.maximum.at(strongest, showing[followed], place[log.kind[taken[followed]]])
 
     hit = strongest >= 0
     kind = np.where(hit, by_weight[strongest], IMPRESSION).astype(np.int8)
@@ -66,8 +62,29 @@ def make_lists(log: EventLog, rank_start: int, config: PairsConfig) -> ListArray
     )
 
 
-def _keys(log: EventLog, rows: Array, width: int) -> Array:
-    keys: Array = log.request[rows].astype(np.int64) * width + log.item[rows]
+def showings(log: EventLog, shown: Array, events: Array) -> Array:
+    """Where in ``shown`` each event's item was shown in the event's own request: int64, -1 for nowhere.
+
+    Parameters
+    ----------
+    log : EventLog
+    shown, events : int64 arrays
+        Log positions; of an item shown twice in a request the first counts.
+    """
+    keys, wanted = _keys(log, shown), _keys(log, events)
+    order = np.argsort(keys, kind="stable")
+    at = np.searchsorted(keys[order], wanted)
+    inside = at < len(keys)
+    inside[inside] = keys[order][at[inside]] == wanted[inside]
+    found = np.full(len(events), -1, np.int64)
+    found[inside] = order[at[inside]]
+    return found
+
+
+def _keys(log: EventLog, rows: Array) -> Array:
+    """One number for a request and an item."""
+    width = int(log.item.max(initial=-1)) + 2  # item -1, the unknown, included
+    keys: Array = log.request[rows].astype(np.int64) * width + log.item[rows] + 1
     return keys
 
 
@@ -77,6 +94,6 @@ def _first_of_each(log: EventLog, rows: Array) -> Array:
     begins = np.full(int(request.max(initial=-1)) + 1, len(log.request))
     np.minimum.at(begins, request, rows)
     ordered = rows[np.lexsort((rows, begins[request]))]
-    _, firsts = np.unique(_keys(log, ordered, int(log.item.max(initial=0)) + 1), return_index=True)
+    _, firsts = np.unique(_keys(log, ordered), return_index=True)
     lists: Array = ordered[np.sort(firsts)]
     return lists

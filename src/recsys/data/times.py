@@ -30,6 +30,13 @@ def _unit_of(values: pl.Series) -> str | None:
     return looks_like(int(middle)) if isinstance(middle, int | float) else None
 
 
+def _beyond(numbers: pl.Series, scale: int) -> pl.Series:
+    """Those of some counts since 1970, ``scale`` a second, that lie before 1990 or after 2100."""
+    return numbers.filter(
+        (numbers < int(FIRST.timestamp()) * scale) | (numbers >= int(LAST.timestamp()) * scale)
+    )
+
+
 def _refuse_number(values: pl.Series, where: str) -> DataError:
     unit = _unit_of(values)
     guess = f" that look like {unit} since 1970" if unit else ""
@@ -45,9 +52,8 @@ def _refuse_number(values: pl.Series, where: str) -> DataError:
 def _refuse_absurd(times: pl.Series, where: str) -> None:
     """Compare in the column's own unit: a misread time may lie beyond what a datetime can say."""
     unit = times.dtype.time_unit if isinstance(times.dtype, pl.Datetime) else "us"
-    raw = times.dt.epoch(unit)
     scale = PER_SECOND[STORED[unit]]
-    bad = raw.filter((raw < int(FIRST.timestamp()) * scale) | (raw >= int(LAST.timestamp()) * scale))
+    bad = _beyond(times.dt.epoch(unit), scale)
     if bad.is_empty():
         return
     number = int(bad[0])
@@ -84,8 +90,9 @@ def from_epoch(values: pl.Series, unit: str, where: str = "timestamps") -> pl.Se
     scale = PER_SECOND[unit]
     if values.dtype.is_float():
         values = values.fill_nan(None)
-    seconds = values.cast(pl.Float64) / scale
-    beyond = values.filter((seconds < FIRST.timestamp()) | (seconds >= LAST.timestamp()))
+    elif values.dtype != pl.UInt64:
+        values = values.cast(pl.Int64)  # scaled, a smaller type would wrap around
+    beyond = _beyond(values, scale)
     if not beyond.is_empty():  # said here: scaled, they may wrap around
         raise DataError(
             where,

@@ -10,6 +10,7 @@ from torch import Tensor
 from recsys.core.log import ListArrays, PairArrays
 from recsys.encoder.batch import Histories, ListBatch, purchase_weight
 from recsys.encoder.datamodule import ListData
+from recsys.metrics.ranking import lists, per_request, positives
 
 Array = NDArray[Any]
 K = 10
@@ -111,7 +112,7 @@ class ListHoldout:
     @torch.no_grad()
     def measure(self, user_tower: torch.nn.Module, vectors: Tensor) -> dict[str, float]:
         """Mean over lists of AUC and of NDCG at 10 of the click head; any event that teaches gains 1."""
-        parts: list[Tensor] = []
+        parts: list[Array] = []
         for start in range(0, len(self), 256):
             batch = ListBatch(
                 *(t.to(vectors.device) for t in self.data.batch(self.index[start : start + 256]))
@@ -119,36 +120,25 @@ class ListHoldout:
             table = vectors[batch.items]
             users = user_tower(table[batch.history], batch.kinds, batch.gaps, batch.real)[:, 0]
             scores = torch.einsum("bwd,bd->bw", table[batch.place], users)
-            parts.append(list_metrics(scores, batch.weight > 0, batch.shown).cpu())
+            parts.append(list_metrics(scores, batch.weight > 0, batch.shown))
         if not parts:
             return {}
-        auc, ndcg = torch.cat(parts).double().mean(0).tolist()
+        auc, ndcg = np.concatenate(parts).mean(0).tolist()
         return {"holdout/list_auc": auc, f"holdout/list_ndcg_at_{K}": ndcg}
 
 
-def list_metrics(scores: Tensor, taken: Tensor, shown: Tensor) -> Tensor:
-    """AUC and NDCG at 10 of each list, ties at their mid rank.
+def list_metrics(scores: Tensor, taken: Tensor, shown: Tensor) -> Array:
+    """AUC and NDCG at 10 of each list, ties at their mid rank: float64, shape (lists, 2).
 
     Parameters
     ----------
     scores : Tensor, shape (lists, places)
     taken, shown : bool tensors, shape (lists, places)
         Each list has an item that was taken and one that was not.
-
-    Returns
-    -------
-    Tensor, shape (lists, 2)
     """
-    gap = scores[:, :, None] - scores[:, None, :]  # of each item to each other
-    both = shown[:, :, None] & shown[:, None, :]
-    ahead = ((gap > 0) & both).float() + 0.5 * ((gap == 0) & both).float()
-    n_taken, n_left = taken.sum(1), (shown & ~taken).sum(1)
-    beaten = (ahead * (shown & ~taken)[:, None, :]).sum(2)
-    auc = (beaten * taken).sum(1) / (n_taken * n_left)
-    rank = shown.sum(1, keepdim=True) - ahead.sum(2) + 0.5  # from 1: those not beaten, itself at one half
-    gain = torch.where(taken & (rank <= K), 1.0 / torch.log2(rank + 1.0), 0.0).sum(1)
-    best = (1.0 / torch.log2(torch.arange(K, device=scores.device) + 2.0)).cumsum(0)
-    return torch.stack((auc, gain / best[n_taken.clamp(max=K) - 1]), 1)
+    offsets = np.concatenate(([0], np.cumsum(shown.sum(1).cpu().numpy())))
+    found = positives(lists(offsets, scores[shown].cpu().numpy(), taken[shown].cpu().numpy()))
+    return np.stack((per_request(found, "auc"), per_request(found, "ndcg", K)), 1)
 
 
 def _metrics(head: str, ranks: Tensor) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The thin Lightning module: a step, its optimizer, and the epoch that did best on the hold-out."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -116,15 +117,20 @@ class EncoderModule(pl.LightningModule):
         """The weighted sum of the heads' losses."""
         return self._list_loss(batch) if isinstance(batch, ListBatch) else self._pair_loss(batch)
 
+    def _heads(self, batch: StepBatch | ListBatch) -> Iterator[tuple[int, Tensor, float]]:
+        """Each head that learns from a batch: its number, its targets' weights, its share of the loss."""
+        shares = (1.0, self.config.purchase_loss)
+        for h, (weight, share) in enumerate(zip((batch.weight, batch.bought), shares, strict=True)):
+            if share > 0 and bool((weight > 0).any()):
+                yield h, weight, share
+
     def _list_loss(self, batch: ListBatch) -> Tensor:
         encoded = self.head(self.bank[batch.items])
         look_up = torch.nn.functional.embedding
         users = self.user(look_up(batch.history, encoded), batch.kinds, batch.gaps, batch.real)
         shown, scale = look_up(batch.place, encoded), self.user.scale()
         total: Tensor = encoded.new_zeros(())
-        for h, (weight, share) in enumerate(
-            zip((batch.weight, batch.bought), (1.0, self.config.purchase_loss), strict=True)
-        ):
+        for h, weight, share in self._heads(batch):
             logits = scale[h] * torch.einsum("bwd,bd->bw", shown, users[:, h])
             total = total + share * listwise_softmax(logits, weight, batch.shown)
         return total
@@ -141,14 +147,11 @@ class EncoderModule(pl.LightningModule):
         masked = self._no_negatives(batch, whole) if self.config.mask_history or whole else None
         scale = self.user.scale()
         total: Tensor = encoded.new_zeros(())
-        for h, (weight, share) in enumerate(
-            zip((batch.weight, batch.bought), (1.0, self.config.purchase_loss), strict=True)
-        ):
+        for h, weight, share in self._heads(batch):
             use = torch.nonzero(weight > 0).squeeze(1)
-            if len(use) and share > 0:
-                mask = None if masked is None else masked[use]
-                one = self._head_loss(batch, encoded, scale[h] * users[use, h], use, weight[use], mask)
-                total = total + share * one
+            mask = None if masked is None else masked[use]
+            one = self._head_loss(batch, encoded, scale[h] * users[use, h], use, weight[use], mask)
+            total = total + share * one
         return total
 
     def _head_loss(

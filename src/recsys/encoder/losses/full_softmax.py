@@ -14,8 +14,9 @@ The cross-entropy over all items that sampled losses approach. Its cost grows wi
 stale rows lag by the steps since they were computed: for catalogues of up to about 100,000 items.
 """
 
-import torch
 from torch import Tensor
+
+from recsys.encoder.losses.sampled_softmax import sampled_softmax
 
 
 def full_softmax(
@@ -29,8 +30,4 @@ def full_softmax(
 ) -> Tensor:
     """Weighted mean cross-entropy of the targets; 0 where no pair has weight. Shapes: see the table above."""
     logits = users @ table.index_copy(0, items, fresh).T
-    if masked is not None:
-        masked = masked.scatter(1, target.unsqueeze(1), False)  # the target is never masked
-        logits = logits.masked_fill(masked, float("-inf"))
-    losses = torch.nn.functional.cross_entropy(logits, target, reduction="none")
-    return (losses * weight).sum() / weight.sum().clamp(min=1e-12)
+    return sampled_softmax(logits, target, logits.new_zeros(()), weight, masked)  # nothing is sampled
