@@ -6,14 +6,17 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
 from recsys.pipelines.commit import git_commit
 
 Sense = Literal["min", "max", "none"]
+P, R = ParamSpec("P"), TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -65,15 +68,31 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(median(values), min(values), max(values))
 
 
-def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Spread]:
-    """Seconds of each run, in turns, so that a busy moment of the machine falls on all alike."""
+def rounds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each repetition of each run, in turns: a busy moment of the machine falls on all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    return {name: spread(values) for name, values in seconds.items()}
+    return seconds
+
+
+def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Spread]:
+    """What `rounds` measures, as median, least and most."""
+    return {name: spread(values) for name, values in rounds(runs, repeats).items()}
+
+
+def quotient(over: Sequence[float], under: Sequence[float]) -> Spread:
+    """How many times as long one run took as the other, from the repetitions that stood side by side."""
+    return spread([a / b for a, b in zip(over, under, strict=True)])
+
+
+def apart(function: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
+    """What a function gives in a process of its own: nothing that ran before slows it or fills its memory."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *given, **named).result()
 
 
 def machine() -> str:

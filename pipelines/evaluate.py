@@ -86,7 +86,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     settings = EvaluationConfig(**chosen | {"rows": data.meta["rows"]})  # what competes is what was ranked
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     windows = ("valid", "test") if config.evaluation.read_test else ("valid",)
-    reads = count_read(out, config.name, _truth_of(data, "test")) if config.evaluation.read_test else None
+    reads = count_read(out, config.name, truth_of(data, "test")) if config.evaluation.read_test else None
 
     parts: list[pl.DataFrame] = []
     slices: dict[str, Array] = {}
@@ -101,7 +101,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
         scores = baselines(inputs, asked) | references
         for model, score in scores.items():
-            parts.append(_named(_ranked(score, asked, data), model, name, config.seeds[0]))
+            parts.append(_named(ranked(score, asked, data), model, name, config.seeds[0]))
         parts += [
             _named(frame, model, name, seed)
             for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)
@@ -136,7 +136,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     return Facts(metrics=_numbers(metrics, config.seeds), artifacts=artifacts)
 
 
-def _truth_of(data: Prepared, window: str) -> pl.DataFrame:
+def truth_of(data: Prepared, window: str) -> pl.DataFrame:
     """Targets of a window, by the ids of the raw data."""
     asked = data.requests.filter(pl.col(c.WINDOW) == window).select(c.REQUEST, c.REQUEST_ID)
     items = data.items.select(c.ITEM_ID).with_row_index(c.ITEM).cast({c.ITEM: pl.Int32})
@@ -171,7 +171,7 @@ def baselines(inputs: Mapping[str, Path], asked: Asked) -> dict[str, ScoreFn]:
     }
 
 
-def _ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
+def ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
     """A baseline's predictions: of the logged lists, or of the whole available catalogue."""
     item_ids = data.items[c.ITEM_ID]
     if data.meta["rows"] == "logged":
