@@ -50,14 +50,15 @@ MOST_DIFFERENCE = 1e-5  # between the losses of the first step
 
 
 class Size(NamedTuple):
-    """Pairs of a step, and repetitions."""
+    """Pairs of a step, repetitions, and whether a tiny encoder will do."""
 
     pairs: int
     repeats: int
+    quick: bool = False
 
 
-FULL, QUICK = Size(32, 3), Size(8, 1)
-PEER_FULL, PEER_QUICK, PEER_STEPS = Size(64, 3), Size(12, 1), 4
+FULL, QUICK = Size(32, 3), Size(8, 1, quick=True)
+PEER_FULL, PEER_QUICK, PEER_STEPS = Size(64, 3), Size(12, 1, quick=True), 4
 
 
 class Side(NamedTuple):
@@ -149,8 +150,10 @@ def naive_figures(quick: bool) -> list[Figure]:
     out: list[Figure] = []
     for name, (data, goal) in NAIVE.items():
         overrides = overrides_of(data, quick)
-        found = left_out([name], no_data(data)) if overrides is None else []
-        out += found or [against_naive(name, goal, load_world(overrides or ()), QUICK if quick else FULL)]
+        if overrides is None:
+            out += left_out([name], no_data(data))
+        else:
+            out.append(against_naive(name, goal, load_world(overrides), QUICK if quick else FULL))
     return out
 
 
@@ -160,9 +163,9 @@ def against_naive(name: str, goal: float, world: World, size: Size) -> Figure:
     The naive loop is the same module as preset ``full``: each text of the step goes through all layers, in
     one batch padded to the longest, with all of them in the graph; its optimizer holds the last layers.
     """
-    torch.set_num_threads(threads(size == QUICK))
+    torch.set_num_threads(threads(size.quick))
     with tempfile.TemporaryDirectory() as root:
-        folder = encoder_folder(size == QUICK, world.texts, Path(root))
+        folder = encoder_folder(size.quick, world.texts, Path(root))
         steps = some_steps(world, size.pairs * (size.repeats + 1), HISTORY)
         config = settings(folder, HISTORY)
         tokens = tokenize(load_tokenizer(folder), steps.texts, config.max_tokens)
@@ -224,9 +227,9 @@ def peer_figures(quick: bool) -> list[Figure]:
 
 def against_peer(world: World, size: Size) -> Figure:
     """Ours with a history of one event, which is the anchor; the peer on the same pairs of texts."""
-    torch.set_num_threads(threads(size == PEER_QUICK))
+    torch.set_num_threads(threads(size.quick))
     with tempfile.TemporaryDirectory() as root:
-        folder = encoder_folder(size == PEER_QUICK, world.texts, Path(root))
+        folder = encoder_folder(size.quick, world.texts, Path(root))
         steps = some_steps(world, size.pairs * PEER_STEPS, 1)
         config = settings(folder, 1)
         tokens = tokenize(load_tokenizer(folder), steps.texts, config.max_tokens)
