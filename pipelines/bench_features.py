@@ -8,10 +8,8 @@ import os
 import resource
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
-from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one core for both sides; read when polars is imported
@@ -25,7 +23,7 @@ from recsys.core.as_of import Policy, cut
 from recsys.core.columns import CART, CLICK, IMPRESSION, PURCHASE, RATING
 from recsys.core.log import OPEN_TO, EventLog, ItemTable, RequestArrays, RowBlock, make_log
 from recsys.features.assemble import assemble
-from recsys.pipelines.bench import Figure, alternate, arguments, report, spread
+from recsys.pipelines.bench import Figure, alternate, apart, arguments, report, spread
 from recsys.state.family import Feature, StateConfig
 from recsys.state.store import State
 
@@ -145,8 +143,12 @@ def _apart(function: Callable[[Size], Any], size: Size) -> Any:
     Memory is then this function's own, and nothing before it slows it: after the joins of polars single
     calls took up to twice as long.
     """
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_warm) as pool:
-        return pool.submit(function, size).result()
+    return apart(_warmed, function, size)
+
+
+def _warmed(function: Callable[[Size], Any], size: Size) -> Any:
+    _warm()
+    return function(size)
 
 
 class Replay(NamedTuple):
