@@ -161,7 +161,7 @@ REFUSED = [
     ("+features.rows.item_age.famly=price", "features.rows.item_age.famly", "features.rows.item_age.family?"),
     ("tracking.kind=mlfow", "tracking.kind", "Did you mean tracking.kind=mlflow?"),
     ("data.time=reel", "data.time", "Did you mean data.time=real?"),
-    ("encoder.preset=tpo", "encoder.preset", "expected one of adapter, top, full; found 'tpo'"),
+    ("encoder.preset=tpo", "encoder.preset", "expected one of adapter, top, full, lora; found 'tpo'"),
     ("variants.default.stop=fold", "variants.default.stop", "Did you mean variants.default.stop=folds?"),
     ("encoder=adaptor", "encoder=adaptor", "Did you mean encoder=adapter?"),
     ("expriment=online_retail", "expriment", "Did you mean experiment?"),

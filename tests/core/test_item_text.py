@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys.core.item_text import join_parts, tidy
+from recsys.core.item_text import join_parts, split_first, tidy
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,14 @@ def test_parts_stand_under_their_names_unless_there_is_one_alone() -> None:
     assert join_parts(("title", "brand"), ("Kite", "")) == "title: Kite"
     assert join_parts(("title",), ("Kite",)) == "Kite"
     assert join_parts(("title", "brand"), ("", "")) == join_parts(("title",), ("",)) == ""
+
+
+def test_the_first_part_parts_from_the_rest() -> None:
+    columns = ("title", "description", "brand")
+    text = join_parts(columns, ("Tea: green ; loose", "Leaves. Note: dry", "Sen"))
+    assert split_first(text) == (
+        "title: Tea: green ; loose",
+        "description: Leaves. Note: dry ; brand: Sen",
+    )
+    for one in (join_parts(columns, ("Tea", "", "")), join_parts(("title",), ("Tea ; pot",)), ""):
+        assert split_first(one) is None

@@ -31,7 +31,7 @@ def shaken(**changes: object) -> EncoderModule:
     return made
 
 
-@pytest.mark.parametrize("preset", ["adapter", "top", "full"])
+@pytest.mark.parametrize("preset", ["adapter", "top", "full", "lora"])
 def test_what_training_changed_survives_the_disk(preset: str, tmp_path: Path) -> None:
     first, second = shaken(preset=preset), module(preset=preset)
     save_weights(first, tmp_path)
@@ -45,7 +45,7 @@ def test_what_training_changed_survives_the_disk(preset: str, tmp_path: Path) ->
 
 def test_the_pretrained_model_is_not_written(tmp_path: Path) -> None:
     sizes = {}
-    for preset in ("adapter", "top", "full"):
+    for preset in ("adapter", "lora", "top", "full"):
         folder = tmp_path / preset
         folder.mkdir()
         save_weights(module(preset=preset), folder)
@@ -53,7 +53,7 @@ def test_the_pretrained_model_is_not_written(tmp_path: Path) -> None:
         assert not [name for name in names if name.startswith("text.base.")]
         assert {"head.mean", "user.query", "user.prior"} <= names
         sizes[preset] = (folder / WEIGHTS).stat().st_size
-    assert sizes["adapter"] < sizes["top"] < sizes["full"]
+    assert sizes["adapter"] < sizes["lora"] < sizes["top"] < sizes["full"]
 
 
 @pytest.mark.parametrize(

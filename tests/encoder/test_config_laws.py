@@ -45,7 +45,7 @@ def test_a_text_needs_room_between_its_special_tokens(tokens: int) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("preset", "Top", "adapter, top, full"),
+        ("preset", "Top", "adapter, top, full, lora"),
         ("pooling", "max", "mean"),
         ("history_vectors", "new", "auto, fresh, stale"),
         ("export", "torch", "onnx, vectors"),
@@ -96,7 +96,7 @@ def test_a_schedule_is_warm_up_main_polish(
 ) -> None:
     config = EncoderConfig(preset=preset, warmup_epochs=warm, polish_epochs=polish)
     kinds = schedule(config, TrainerConfig(max_epochs=epochs, patience=int(patient)))
-    main = epochs or {"adapter": 4, "top": 1, "full": 1}[preset]
+    main = epochs or {"adapter": 4, "top": 1, "full": 1, "lora": 1}[preset]
     if preset == "adapter":
         assert kinds == ["pairs"] * main, "nothing to warm up: the language model rests throughout"
         return

@@ -107,7 +107,7 @@ def test_stale_histories_teach_the_user_alone() -> None:
         assert (encoded.grad is not None and bool(encoded.grad.abs().sum() > 0)) is taught
 
 
-@pytest.mark.parametrize("preset", ["top", "full"])
+@pytest.mark.parametrize("preset", ["top", "full", "lora"])
 def test_texts_are_encoded_as_the_whole_model_does(preset: str) -> None:
     module, _ = build(preset=preset)
     items = np.array([5, 0, 39, 17])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,10 +40,19 @@ def test_tokens_are_cut_with_their_special_tokens() -> None:
     assert tokens.ids[[0, 5]].tolist() == [2, 3]
 
 
-@pytest.mark.parametrize("preset", ["adapter", "top", "full"])
-def test_lower_then_upper_is_the_whole_model(preset: str) -> None:
-    world = toy()
-    tower, tokens = TextTower(world.encoder, world.config(preset=preset)), _tokens()
+PRESETS = [
+    {"preset": "adapter"},
+    {"preset": "top"},
+    {"preset": "full"},
+    {"preset": "lora"},
+    {"preset": "lora", "lora_layers": 1},
+]
+
+
+@pytest.mark.parametrize("changes", PRESETS, ids=str)
+def test_lower_then_upper_is_the_whole_model(changes: dict[str, Any]) -> None:
+    world, preset = toy(), changes["preset"]
+    tower, tokens = TextTower(world.encoder, world.config(**changes)), _tokens()
     raw, cache = encode_lower(tower, tokens, world.config(encode_tokens=40), CPU)
     model = load_model(world.encoder)
     for i in range(15):
@@ -90,6 +100,13 @@ def test_only_the_top_is_trained_and_dropout_stays_off() -> None:
     assert torch.equal(tower.upper(*inputs), tower.upper(*inputs))
 
 
+def test_token_embeddings_may_stay_as_they_are() -> None:
+    world = toy()
+    frozen = TextTower(world.encoder, world.config(preset="full", freeze_embeddings=True))
+    still = [name for name, p in frozen.top.named_parameters() if not p.requires_grad]  # type: ignore[union-attr]
+    assert still == ["embeddings.word_embeddings.weight"]
+
+
 def test_mean_pool_leaves_padding_out() -> None:
     hidden = torch.tensor([[[1.0], [3.0], [100.0]], [[5.0], [7.0], [9.0]], [[1.0], [1.0], [1.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1], [0, 0, 0]])
@@ -109,6 +126,10 @@ def test_ids_are_padded_with_the_pad_token() -> None:
         (
             {"preset": "top", "top_layers": 3},
             "encoder.top_layers: expected at most 2, the layers of this encoder",
+        ),
+        (
+            {"preset": "lora", "lora_layers": 3},
+            "encoder.lora_layers: expected at most 2, the layers of this encoder",
         ),
         ({"max_tokens": 65}, "encoder.max_tokens: expected at most 64, what this encoder can read; found 65"),
     ],

@@ -23,7 +23,7 @@ def _parity_gap(tuned: np.ndarray) -> float:
     return float(similar[same & ~np.eye(40, dtype=bool)].mean() - similar[~same].mean())
 
 
-@pytest.mark.parametrize("preset", ["adapter", "top", "full"])
+@pytest.mark.parametrize("preset", ["adapter", "top", "full", "lora"])
 def test_every_preset_learns_the_toy_world(preset: str, tmp_path: Path) -> None:
     world = toy()
     history, manifest = world.train(tmp_path, world.config(preset=preset), world.trainer(max_epochs=3))

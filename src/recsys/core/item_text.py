@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+_TWO_PARTS = re.compile(r"([^:;]+: .+?) ; ([^:;]+: .+)", re.DOTALL)
 
 
 def tidy(value: object) -> str:
@@ -27,3 +28,9 @@ def join_parts(columns: Sequence[str], parts: Sequence[str]) -> str:
     if len(columns) == 1:
         return parts[0]
     return " ; ".join(f"{name}: {part}" for name, part in zip(columns, parts, strict=True) if part)
+
+
+def split_first(text: str) -> tuple[str, str] | None:
+    """The first part of a joined text and the rest, names included; None where it has one part only."""
+    found = _TWO_PARTS.fullmatch(text)
+    return None if found is None else (found[1], found[2])

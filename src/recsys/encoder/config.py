@@ -1,14 +1,51 @@
 """What can be set about the encoder and its training; no torch here, so that any command can read it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from recsys.core.checks import MOST_SEED, Range, above, at_least, check_choice, check_numbers
 from recsys.core.log import HISTORY
 
-Preset = Literal["adapter", "top", "full"]
-PRESETS = ("adapter", "top", "full")
-_EPOCHS = {"adapter": 4, "top": 1, "full": 1}
+Preset = Literal["adapter", "top", "full", "lora"]
+PRESETS = ("adapter", "top", "full", "lora")
+_EPOCHS = {"adapter": 4, "top": 1, "full": 1, "lora": 1}
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """First steps of the language model on the catalogue alone, before anything else is trained.
+
+    All of its layers are trained on the texts of the known items. What follows takes the adapted model
+    for the pretrained one, and the trained folder holds its weights. Nothing is done where training goes
+    on from a folder.
+
+    Parameters
+    ----------
+    mlm_epochs : int
+        Epochs of masked language modelling.
+    contrastive_epochs : int
+        Epochs that bring the first part of an item's text (its title) near to the rest of it; after
+        those of masked language modelling.
+    batch : int
+        Texts of a step, or pairs of parts, each the others' negative.
+    lr : float
+        Learning rate at the start; it falls linearly to a tenth.
+    """
+
+    mlm_epochs: int = 0
+    contrastive_epochs: int = 0
+    batch: int = 64
+    lr: float = 5e-5
+
+    def __post_init__(self) -> None:
+        check_numbers(
+            self,
+            "encoder.adapt",
+            mlm_epochs=at_least(0),
+            contrastive_epochs=at_least(0),
+            batch=at_least(2),
+            lr=above(0),
+        )
 
 
 @dataclass(frozen=True)
@@ -19,10 +56,20 @@ class EncoderConfig:
     ----------
     name_or_path : str
         "minilm", or the folder of any Hugging Face encoder. Nothing is fetched from a hub.
-    preset : {"adapter", "top", "full"}
+    preset : {"adapter", "top", "full", "lora"}
         What is trained of the language model: nothing (its vectors are cached), its last
-        ``top_layers`` layers (over cached lower activations), or all of it.
+        ``top_layers`` layers (over cached lower activations), all of it, or low-rank adapters beside its
+        linear layers.
     top_layers : int
+    freeze_embeddings : bool
+        Preset full: the token embeddings stay as they are, often half of the weights.
+    lora_layers : int
+        Preset lora: the last layers that get adapters, over cached lower activations; 0: all of them,
+        over token ids.
+    lora_rank : int
+    lora_alpha : float
+        The adapters' product counts ``lora_alpha / lora_rank`` times. They bear a higher
+        ``trainer.text_lr`` than the layers themselves.
     max_tokens : int
         Longer texts are cut.
     pooling : {"mean"}
@@ -64,16 +111,26 @@ class EncoderConfig:
     blocks_per_epoch : int
         Most such steps an epoch; 0: every known item once an epoch.
     encode_tokens : int
-        Tokens of one forward pass, padding included.
+        Tokens of one forward pass, padding included; on a GPU at least 65,536 where nothing is trained.
+    grad_cache_tokens : int
+        Tokens of a chunk in which a step's texts are encoded without their graph, and once more for
+        their gradients: the memory of a step is then that of a chunk, however many ``block_tokens``.
+        0: off.
     cache_gib : float
         Most memory for the cached lower activations.
     export : {"onnx", "vectors"}
         Engine of the text tower after training.
+    adapt : AdaptConfig
+        First steps on the catalogue's texts.
     """
 
     name_or_path: str = "minilm"
     preset: str = "top"
     top_layers: int = 2
+    freeze_embeddings: bool = False
+    lora_layers: int = 0
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
     max_tokens: int = 64
     pooling: str = "mean"
     adapter_size: int = 128
@@ -97,8 +154,10 @@ class EncoderConfig:
     block_pairs: int = 2048
     blocks_per_epoch: int = 0
     encode_tokens: int = 2048
+    grad_cache_tokens: int = 0
     cache_gib: float = 4.0
     export: str = "onnx"
+    adapt: AdaptConfig = field(default_factory=AdaptConfig)
 
     def __post_init__(self) -> None:
         check_choice("encoder.preset", self.preset, PRESETS)
@@ -111,6 +170,9 @@ class EncoderConfig:
             self,
             "encoder",
             top_layers=at_least(1),
+            lora_layers=at_least(0),
+            lora_rank=at_least(1),
+            lora_alpha=above(0),
             max_tokens=at_least(3),
             adapter_size=at_least(1),
             queries=at_least(1),
@@ -129,6 +191,7 @@ class EncoderConfig:
             block_pairs=at_least(1),
             blocks_per_epoch=at_least(0),
             encode_tokens=at_least(1),
+            grad_cache_tokens=at_least(0),
             cache_gib=above(0),
         )
 
@@ -157,6 +220,9 @@ class TrainerConfig:
         Most pairs of the hold-out that are ranked.
     accelerator : str
         "auto", "cpu" or "gpu", as Lightning has them.
+    precision : {"auto", "fp32", "bf16"}
+        Of the language model's arithmetic; heads and losses are always float32. "auto" is bf16 on a GPU
+        that has it, and fp32 on a CPU, where bf16 is several times as slow.
     limit_minutes : float
         Ends training at the next step after so long; 0: no limit.
     """
@@ -172,10 +238,12 @@ class TrainerConfig:
     holdout: float = 0.1
     holdout_max: int = 2000
     accelerator: str = "auto"
+    precision: str = "auto"
     limit_minutes: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        check_choice("trainer.precision", self.precision, ("auto", "fp32", "bf16"))
         check_numbers(
             self,
             "trainer",

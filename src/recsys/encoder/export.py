@@ -32,7 +32,7 @@ class TwoVectors(nn.Module):
 
     def __init__(self, module: EncoderModule) -> None:
         super().__init__()
-        self.text, self.head = module.text, module.head
+        self.text, self.head = module.text.plain(), module.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Both (texts, dims), centred on the catalogue's mean and of length one."""

@@ -13,6 +13,8 @@ from recsys.core.errors import DataError
 from recsys.core.length_batches import length_batches
 from recsys.encoder.batch import ListBatch, StepBatch
 from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.equal_length import pass_tokens
+from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
 from recsys.encoder.lightning import pl
 from recsys.encoder.losses.bce import one_negative_bce
@@ -86,13 +88,20 @@ class EncoderModule(pl.LightningModule):
     def encode_texts(self, items: Array) -> Tensor:
         """Pooled trained vectors of distinct items, in batches of like length, in the order of ``items``."""
         assert self.cache is not None
+        chunk = self.config.grad_cache_tokens if torch.is_grad_enabled() else 0
+        budget = chunk or pass_tokens(self.config, self.device.type)
         parts, order = [], []
-        for batch in length_batches(self.cache.lengths[items], self.config.encode_tokens):
-            inputs, mask = self.cache.padded(items[batch])
-            parts.append(self.text.upper(inputs.to(self.device), mask.to(self.device)))
+        for batch in length_batches(self.cache.lengths[items], budget):
+            some = items[batch]
+            parts.append(encode_twice(self._upper, some) if chunk else self._upper(some))
             order.append(batch)
         back = torch.from_numpy(np.argsort(np.concatenate(order))).to(self.device)
         return torch.cat(parts)[back]
+
+    def _upper(self, items: Array) -> Tensor:
+        assert self.cache is not None
+        inputs, mask = self.cache.padded(items)
+        return self.text.upper(inputs.to(self.device), mask.to(self.device))
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -253,8 +262,16 @@ class EncoderModule(pl.LightningModule):
         self.rows.append(row)
 
     def trained_state(self) -> dict[str, Tensor]:
-        """Everything training may change, and the mean: a checkpoint, the pretrained model aside."""
-        state = {k: v for k, v in self.state_dict().items() if not k.startswith("text.base.")}
+        """Everything training may change, and the mean: a checkpoint, the pretrained model aside.
+
+        Where the pretrained model itself was adapted, it belongs to it.
+        """
+        left = {k for k, p in self.text.named_parameters(prefix="text") if not p.requires_grad}
+        state = {
+            k: v
+            for k, v in self.state_dict().items()
+            if (self.text.adapted if k.startswith("text.base.") else k not in left)
+        }
         return {k: v.detach().clone().contiguous() for k, v in state.items()}
 
     def _keep_best(self, value: float) -> None:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recsys.core.errors import ConfigError
-from recsys.core.length_batches import length_batches
 from recsys.encoder.config import EncoderConfig
+from recsys.encoder.equal_length import passes
+from recsys.encoder.lora import add_adapters, merged
+from recsys.encoder.precision import language_model
 from recsys.encoder.tokens import Tokens
 
 Array = NDArray[Any]
@@ -56,20 +58,20 @@ def _layers(model: nn.Module) -> tuple[nn.Module, str, nn.ModuleList] | None:
     return None
 
 
-def _top_of(model: nn.Module, layers: int) -> nn.Module:
+def _top_of(model: nn.Module, layers: int, setting: str) -> nn.Module:
     """A copy of the model with its last layers only, which takes hidden states."""
     found = _layers(model)
     if found is None or not hasattr(model, "embeddings"):
         raise ConfigError(
             "encoder.preset",
             expected="'adapter' or 'full' for this encoder",
-            found=f"'top', and no stack of layers in {type(model).__name__}",
+            found=f"a part of its layers, and no stack of layers in {type(model).__name__}",
             do="Set encoder.preset=adapter.",
         )
     parent, name, stack = found
     if layers > len(stack):
         raise ConfigError(
-            "encoder.top_layers",
+            f"encoder.{setting}",
             expected=f"at most {len(stack)}, the layers of this encoder",
             found=str(layers),
             do="Lower it, or set encoder.preset=full.",
@@ -97,12 +99,21 @@ class TextTower(nn.Module):
     folder : Path
         Of the pretrained encoder.
     config : EncoderConfig
+
+    Attributes
+    ----------
+    top_layers : int
+        Trained layers over cached hidden states; 0: none, or all of them over token ids.
+    bf16 : bool
+        Whether the language model runs mixed with bfloat16.
+    adapted : bool
+        Whether ``base`` is no longer what the folder holds, so that it belongs into a checkpoint.
     """
 
     def __init__(self, folder: Path, config: EncoderConfig) -> None:
         super().__init__()
         self.base = load_model(folder)
-        self.preset = config.preset
+        self.config, self.bf16, self.adapted = config, False, False
         hf = cast(Any, self.base).config
         self.dims = int(hf.hidden_size)
         self.pad_id = int(getattr(hf, "pad_token_id", None) or 0)
@@ -115,15 +126,36 @@ class TextTower(nn.Module):
                 do="Lower it.",
             )
         self.depth = int(hf.num_hidden_layers)
-        self.top_layers = config.top_layers if config.preset == "top" else 0
+        self.top_layers = {"top": config.top_layers, "lora": config.lora_layers}.get(config.preset, 0)
         self.top: nn.Module | None = None
-        if config.preset == "top":
-            self.top = _top_of(self.base, config.top_layers)
+        self.split()
+        if self.top_layers:
             self._check_split()
-        elif config.preset == "full":
+
+    def split(self) -> None:
+        """Make the trained part anew, from the pretrained one as it stands."""
+        config = self.config
+        self.top = None
+        if self.top_layers:
+            self.top = _top_of(self.base, self.top_layers, f"{config.preset}_layers")
+        elif config.preset in ("full", "lora"):
             self.top = copy.deepcopy(self.base)
-        if self.top is not None:
-            self.top.requires_grad_(True)
+        if self.top is None:
+            return
+        self.top.requires_grad_(True)
+        if config.preset == "lora":
+            add_adapters(self.top, config.lora_rank, config.lora_alpha)
+        elif config.preset == "full" and config.freeze_embeddings:
+            cast(Any, self.top).get_input_embeddings().requires_grad_(False)
+
+    def plain(self) -> "TextTower":
+        """The tower as it is exported: in float32, and adapters added to the layers beside them."""
+        tower = copy.copy(self)  # shares the parts, but has its own table of them
+        tower._modules, tower.bf16 = dict(self._modules), False
+        if self.config.preset == "lora":
+            assert self.top is not None
+            tower.top = merged(self.top)
+        return tower
 
     def train(self, mode: bool = True) -> "TextTower":
         """Dropout stays off: a vector seen in training is then the vector that is served."""
@@ -131,15 +163,18 @@ class TextTower(nn.Module):
 
     def lower(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Hidden states below the top layers (texts, tokens, dims), and the pretrained pooled vectors."""
-        out = self.base(input_ids=ids, attention_mask=mask, output_hidden_states=self.preset == "top")
-        hidden = out.hidden_states[self.depth - self.top_layers] if self.preset == "top" else ids
-        return hidden, mean_pool(out.last_hidden_state, mask)
+        with language_model(self.bf16, ids.device):
+            out = self.base(input_ids=ids, attention_mask=mask, output_hidden_states=self.top_layers > 0)
+        hidden = out.hidden_states[self.depth - self.top_layers] if self.top_layers else ids
+        return hidden, mean_pool(out.last_hidden_state.float(), mask)
 
     def upper(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Trained pooled vectors, from hidden states (preset top) or token ids (preset full)."""
+        """Trained pooled vectors, from hidden states (some layers are trained) or token ids (all are)."""
         assert self.top is not None, "the adapter preset has no trained layers"
-        name = "inputs_embeds" if self.preset == "top" else "input_ids"
-        return mean_pool(self.top(**{name: inputs}, attention_mask=mask).last_hidden_state, mask)
+        name = "inputs_embeds" if self.top_layers else "input_ids"
+        with language_model(self.bf16, inputs.device):
+            hidden = self.top(**{name: inputs}, attention_mask=mask).last_hidden_state
+        return mean_pool(hidden.float(), mask)
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids to pooled vectors, pretrained and trained; the lower layers run once."""
@@ -155,7 +190,7 @@ class TextTower(nn.Module):
             raise ConfigError(
                 "encoder.preset",
                 expected="an encoder whose layers can be run apart",
-                found=f"'top' changes {type(self.base).__name__} by {(raw - tuned).abs().max():.2g}",
+                found=f"{type(self.base).__name__} changed by {(raw - tuned).abs().max():.2g}",
                 do="Set encoder.preset=adapter or full.",
             )
 
@@ -169,24 +204,32 @@ class TextCache:
     pad_id : int
     hidden : Tensor, shape (tokens, dims), optional
         Lower activations of the same tokens; without it the ids are what is read.
+    starts : int64 array, shape (texts,), optional
+        Where each text begins in ``hidden``, where its texts lie in another order.
     """
 
-    def __init__(self, tokens: Tokens, pad_id: int, hidden: Tensor | None = None) -> None:
-        self.offsets = tokens.offsets
+    def __init__(
+        self, tokens: Tokens, pad_id: int, hidden: Tensor | None = None, starts: Array | None = None
+    ) -> None:
+        self.offsets = tokens.offsets[:-1] if starts is None else starts
         self.lengths = tokens.lengths()
         self.pad_id = pad_id
         self.values = torch.from_numpy(tokens.ids.astype(np.int64)) if hidden is None else hidden
 
     def padded(self, items: Array) -> tuple[Tensor, Tensor]:
-        """Inputs (items, tokens[, dims]) and mask (items, tokens) of some items, padded to the longest."""
+        """Inputs (items, tokens[, dims]) and mask (items, tokens) of some items, padded to the longest.
+
+        Both lie where the values lie.
+        """
+        device = self.values.device
         lengths = self.lengths[items]
         place = np.arange(max(1, int(lengths.max())))
-        mask = place[None, :] < lengths[:, None]
-        index = np.where(mask, self.offsets[items][:, None] + place[None, :], 0)
-        inputs = self.values[torch.from_numpy(index)]
+        there = place[None, :] < lengths[:, None]
+        index = np.where(there, self.offsets[items][:, None] + place[None, :], 0)
+        inputs, mask = self.values[torch.from_numpy(index).to(device)], torch.from_numpy(there).to(device)
         if inputs.dim() == 2:
-            inputs = inputs.masked_fill(~torch.from_numpy(mask), self.pad_id)
-        return inputs, torch.from_numpy(mask.astype(np.int64))
+            inputs = inputs.masked_fill(~mask, self.pad_id)
+        return inputs, mask.to(torch.int64)
 
 
 @torch.no_grad()
@@ -203,23 +246,35 @@ def encode_lower(
         What the top layers read.
     """
     total, n = len(tokens.ids), len(tokens.offsets) - 1
-    keep = tower.preset == "top"
-    if keep and total * tower.dims * 4 > config.cache_gib * 2**30:
+    keep = tower.top_layers > 0
+    size = total * tower.dims * (2 if tower.bf16 else 4)
+    if keep and size > config.cache_gib * 2**30:
         raise ConfigError(
             "encoder.cache_gib",
-            expected=f"{total * tower.dims * 4 / 2**30:.1f} GiB for the cached activations of {n} texts",
+            expected=f"{size / 2**30:.1f} GiB for the cached activations of {n} texts",
             found=f"{config.cache_gib:g}",
             do="Raise it, lower encoder.max_tokens, or set encoder.preset=adapter.",
         )
     ids = TextCache(tokens, tower.pad_id)
-    hidden = torch.empty((total, tower.dims)) if keep else None
-    raw = torch.empty((n, tower.dims))
-    for items in length_batches(ids.lengths, config.encode_tokens):
+    ids.values = ids.values.to(device)
+    hidden = _buffer(total, tower, device, size) if keep else None
+    raw, starts, filled = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64), 0
+    for items in passes(ids.lengths, config, device.type):
         inputs, mask = ids.padded(items)
-        lower, pooled = tower.lower(inputs.to(device), mask.to(device))
-        raw[torch.from_numpy(items)] = pooled.cpu()
-        if hidden is not None:
-            place = tokens.offsets[items][:, None] + np.arange(mask.shape[1])[None, :]
-            real = mask.bool()
-            hidden[torch.from_numpy(place)[real]] = lower.cpu()[real]
-    return raw, TextCache(tokens, tower.pad_id, hidden)
+        lower, pooled = tower.lower(inputs, mask)
+        raw[torch.from_numpy(items).to(device)] = pooled
+        if hidden is not None:  # text after text in the order of the passes: one copy each
+            rows = lower[mask.bool()].to(hidden.dtype)
+            hidden[filled : filled + len(rows)].copy_(rows, non_blocking=True)
+            starts[items] = filled + np.concatenate(([0], np.cumsum(ids.lengths[items])[:-1]))
+            filled += len(rows)
+    raw = raw.cpu()  # waits for the copies as well
+    return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
+
+
+def _buffer(total: int, tower: TextTower, device: torch.device, size: int) -> Tensor:
+    """Room for hidden states (total, dims): on the device, or beside it where they would fill half of it."""
+    dtype = torch.bfloat16 if tower.bf16 else torch.float32
+    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.empty((total, tower.dims), dtype=dtype, pin_memory=True)
+    return torch.empty((total, tower.dims), dtype=dtype, device=device)

@@ -20,12 +20,14 @@ from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ListArrays, PairArrays
 from recsys.core.seeding import seed_everything
 from recsys.encoder import checkpoint, export
+from recsys.encoder.adapt.first_steps import first_steps
 from recsys.encoder.batch import histories, select, select_lists
 from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
 from recsys.encoder.datamodule import ListData, PairData, PairModule
 from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.precision import bf16_on
 from recsys.encoder.pretrained import file_sha256, resolve
 from recsys.encoder.text_tower import TextTower, encode_lower
 from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
@@ -38,7 +40,7 @@ LOG = logging.getLogger(__name__)
 class EncoderResult(NamedTuple):
     """What training gives back."""
 
-    history: list[dict[str, Any]]  # one row an epoch, the start first: losses, hold-out metrics, seconds
+    history: list[dict[str, Any]]  # one row an epoch, first steps and start first: losses, metrics, seconds
     manifest: dict[str, Any]  # as written to manifest.json
 
 
@@ -172,8 +174,15 @@ def train_encoder(
         tokens = tokenize(tokenizer, texts, config.max_tokens)
         text = TextTower(folder, config)
         device = _device(trainer.accelerator)
-        raw, cache = encode_lower(text.to(device), tokens, config, device)
-        encoded_s = time.monotonic() - began
+        text.to(device).bf16 = bf16_on(trainer.precision, device)
+        loaded, adapted = time.monotonic(), list[dict[str, Any]]()
+        if start is not None:
+            checkpoint.load_adapted(text, start)
+        else:
+            adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
+        adapted_s = time.monotonic() - loaded
+        raw, cache = encode_lower(text, tokens, config, device)
+        encoded_s = time.monotonic() - began - adapted_s
 
         fit, kept = split_by_time(pairs, trainer.holdout)
         learn, held = select(pairs, fit), select(pairs, kept)
@@ -191,7 +200,7 @@ def train_encoder(
         _fit(module, data, trainer, out_folder, len(kinds))
         module.restore_best()
         module.cpu()
-        trained_s = time.monotonic() - began - encoded_s
+        trained_s = time.monotonic() - began - adapted_s - encoded_s
         engine, check = _write(module, raw, tokens, config, out_folder)
     tokenizer.save(str(out_folder / "tokenizer.json"))
     best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
@@ -215,12 +224,18 @@ def train_encoder(
             "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
             "best_epoch": best["epoch"],
             "export_check": check,
-            "seconds": {"encode": encoded_s, "train": trained_s, "all": time.monotonic() - began},
+            "adapted": text.adapted,
+            "seconds": {
+                "adapt": adapted_s,
+                "encode": encoded_s,
+                "train": trained_s,
+                "all": time.monotonic() - began,
+            },
             "config": asdict(config),
             "trainer": asdict(trainer),
         },
     )
-    return EncoderResult(module.rows, manifest)
+    return EncoderResult(adapted + module.rows, manifest)
 
 
 def _lists(

@@ -1,0 +1,1 @@
+"""First steps of the language model on the catalogue alone."""
