@@ -19,6 +19,7 @@ from recsys.pipelines import (
     train_encoder,
     train_ranker,
 )
+from recsys.pipelines.encoder_slices import find_encoder
 from recsys.pipelines.runner import Done, Runner, Stage
 from recsys.pipelines.settings import RunConfig, raw_files
 
@@ -75,6 +76,11 @@ def own_encoder(config: EncoderConfig) -> dict[str, Path]:
     return {} if config.name_or_path == MINILM else {train_encoder.PRETRAINED: resolve(config.name_or_path)}
 
 
+def start_encoder(config: RunConfig) -> dict[str, Path]:
+    """The folder of the trained encoder to go on from, whose content counts; none for a new beginning."""
+    return {} if config.from_ is None else {train_encoder.START: find_encoder(config.from_)}
+
+
 READS = {
     "prepare": (),
     "train-encoder": ("prepare",),
@@ -109,7 +115,7 @@ def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[st
         if stage.name == "prepare":
             inputs |= raw_files(config.data)
         if stage.name == "train-encoder":
-            inputs |= own_encoder(config.encoder)
+            inputs |= own_encoder(config.encoder) | start_encoder(config)
         done[stage.name] = runner(stage, inputs, configs[stage.name])
     return done
 

@@ -96,6 +96,7 @@ class RunConfig:
     seed: int = 0
     seeds: tuple[int, ...] = ()
     serve: str | None = None
+    from_: str | None = None  # the key is "from", which Python keeps for itself
     threads: int = 0
     force: bool = False
 

@@ -5,20 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
-from recsys.core.as_of import before
-from recsys.data.lists import make_lists
-from recsys.data.pairs import PairsConfig, make_pairs
+from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import load
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.interest.vectors import index_vectors
+from recsys.pipelines.encoder_slices import make_slices, seen_until
 from recsys.pipelines.runner import Facts, Stage
 
 TRAINING = "training.parquet"
 PRETRAINED = "pretrained"  # the input folder of an encoder of one's own
+START = "from"  # the input folder of a trained encoder to go on from
 
 
 @dataclass(frozen=True)
@@ -32,34 +31,34 @@ class Config:
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Train on what lies before the window *rank*; write the exported encoder."""
-    from recsys.encoder.train import train_encoder  # torch: seconds that other stages need not wait for
+    from recsys.encoder.chain import train_chain  # torch: seconds that other stages need not wait for
 
     data = load(inputs["prepare"])
     encoder = config.encoder
     if PRETRAINED in inputs:
         encoder = replace(encoder, name_or_path=str(inputs[PRETRAINED]))
-    rank = data.windows.rank
-    pairs = make_pairs(data.log, rank, config.pairs)
-    lists = make_lists(data.log, rank, config.pairs) if encoder.lists != "none" else None
-    seen = np.unique(data.log.item[: before(data.log, rank)])
-    result = train_encoder(
+    start = inputs.get(START)
+    slices = make_slices(
+        data, config.pairs, encoder.slices, encoder.lists != "none", seen_until(start) if start else None
+    )
+    result = train_chain(
         data.items[c.TEXT].to_list(),
-        pairs,
+        slices,
         data.log,
         encoder,
         config.trainer,
         out,
         clock=bool(data.meta["clock"]),
-        known_items=seen[seen >= 0],
-        lists=lists,
-        window={"name": "fit", "end": rank},
+        start=start,
+        # beside the stage's folders, since what a killed stage leaves in its own is swept away
+        resume=out.parent.parent / "training-state" / out.name.removeprefix(".tmp-"),
     )
     index_vectors(data.items[c.TEXT].to_list(), out)
     training = _long(result.history)
     training.write_parquet(out / TRAINING)
     metrics = tuple((f"encoder/{name}", value, step) for step, name, value in training.iter_rows())
     return Facts(
-        rows={"pairs": len(pairs.item)},
+        rows={"pairs": sum(len(part.pairs.item) for part in slices)},
         saw={"encoder": "fit", "text mean": "fit"},
         metrics=metrics,
         artifacts=(TRAINING, "manifest.json"),
@@ -84,8 +83,10 @@ STAGE = Stage(
         "recsys.encoder",
         "recsys.data.lists",
         "recsys.data.pairs",
+        "recsys.data.slices",
         "recsys.metrics",
         "recsys.interest.vectors",
+        "recsys.pipelines.encoder_slices",
         "recsys.pipelines.train_encoder",
     ),
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import keyword
 import math
 import types
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ def has_field(kind: Any, path: Sequence[str]) -> bool:
     if not path:
         return True
     if dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
+        hints = {_key(name): hint for name, hint in get_type_hints(kind).items()}
         return path[0] in hints and has_field(hints[path[0]], path[1:])
     origin = get_origin(kind)
     if isinstance(origin, type) and issubclass(origin, Mapping):
@@ -54,8 +55,8 @@ def has_field(kind: Any, path: Sequence[str]) -> bool:
 def _dataclass(value: object, cls: Any, path: str) -> Any:
     if not isinstance(value, Mapping):
         raise _wrong(value, cls, path)
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    hints = {_key(name): hint for name, hint in get_type_hints(cls).items()}
+    fields = {_key(field.name): field for field in dataclasses.fields(cls) if field.init}
     for key in value:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
@@ -72,13 +73,19 @@ def _dataclass(value: object, cls: Any, path: str) -> Any:
             key = _join(path, name)
             raise ConfigError(key, expected=_words(hints[name]), found="nothing", do=f"Give one: {key}=...")
     try:
-        return cls(**given)
+        return cls(**{fields[key].name: item for key, item in given.items()})
     except RecsysError:
         raise
     except ValueError as error:  # the dataclass' own check of its values
         raise ConfigError(
             path or cls.__name__, expected="values that work together", found=str(error), do="Correct them."
         ) from error
+
+
+def _key(field: str) -> str:
+    """What a field is called in the configuration: ``from_`` is the key "from"."""
+    bare = field.removesuffix("_")
+    return bare if keyword.iskeyword(bare) else field
 
 
 def _literal(value: object, choices: tuple[object, ...], path: str) -> object:

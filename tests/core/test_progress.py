@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from recsys.core import progress
-from recsys.core.progress import track, working
+from recsys.core.progress import counting, track, working
 
 
 def test_quiet_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,3 +116,55 @@ def test_without_rich_items_still_come(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(track([5], "counting")) == [5]
     with working("counting"):
         pass
+
+
+class _Clock:
+    """A clock that a test turns, for a display that nobody sees."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bar_says_how_fast_it_goes_and_how_long_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    _terminal(monkeypatch)
+    clock = _Clock()
+    with counting("training", 40, "samples", done=10) as advance:
+        display = progress._open[0]
+        display.get_time = clock
+        (task,) = display.tasks
+        task._get_time = clock
+        display.reset(task.id, completed=10)
+        rate, left = (column.render for column in display.columns[-2:])
+        assert str(rate(task)) == ""
+        assert task.percentage == 25
+        for clock.now in range(1, 12):  # ten steps of 256 after the first, a second each
+            advance(256)
+        assert str(rate(task)) == "256 samples/s"
+        assert str(left(task)) == "left 0:00:19"
+        for clock.now in (21, 31):
+            advance(3)
+        each = 3 + 253 * 0.9**2  # a moving mean, over about ten steps
+        assert str(rate(task)) == f"{each * 12 / 30:,.0f} samples/s"
+    assert not progress._open
+
+
+def test_a_bar_of_items_counts_items_and_a_block_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _terminal(monkeypatch)
+    clock = _Clock()
+    with working("cooking"):
+        display = progress._open[0]
+        display.get_time = clock
+        rate, left = (column.render for column in display.columns[-2:])
+        assert str(rate(display.tasks[0])) == str(left(display.tasks[0])) == ""
+        for clock.now, _ in enumerate(track(range(9), "cutting")):
+            task = display.tasks[1]
+            task._get_time = clock
+    assert str(rate(task)) == "1/s"
+
+
+def test_steps_are_told_to_nobody_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with counting("training", 3) as advance:
+        advance(1.0)
+    assert capsys.readouterr() == ("", "")

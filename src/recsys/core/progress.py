@@ -1,10 +1,13 @@
-"""A progress bar for whatever takes longer than two seconds; silent where nobody is looking."""
+"""A progress bar for whatever takes longer than two seconds; silent where nobody is looking.
+
+Where the end is known, a bar says how fast it goes and how long it will still take.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,6 +43,40 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
             for done, item in enumerate(items):
                 display.update(task, completed=done)
                 yield item
+        finally:
+            display.remove_task(task)
+
+
+@contextmanager
+def counting(label: str, total: int, unit: str = "", done: int = 0) -> Iterator[Callable[[float], None]]:
+    """Show after two seconds how far a loop is that runs elsewhere; as `track` does.
+
+    Parameters
+    ----------
+    label : str
+    total, done : int
+        Steps of the whole, and those that were made before.
+    unit : str
+        What the rate counts: "samples" for samples a second.
+
+    Yields
+    ------
+    callable
+        To be called after each step with how many units it held.
+    """
+    with _display() as display:
+        if display is None:
+            yield lambda held: None
+            return
+        task = display.add_task(label, total=total, completed=done, unit=unit)
+        each: list[float] = []
+
+        def advance(held: float) -> None:
+            each[:] = [each[0] + 0.1 * (held - each[0]) if each else held]  # of the last ten steps, about
+            display.update(task, advance=1, each=each[0])
+
+        try:
+            yield advance
         finally:
             display.remove_task(task)
 
@@ -87,6 +124,8 @@ def _made() -> Progress | None:
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        from recsys.core.bar_columns import Left, Rate
     except ImportError:
         return None
     return Progress(
@@ -94,6 +133,8 @@ def _made() -> Progress | None:
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        Rate(),
+        Left(),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),  # what is piped elsewhere must not land on the screen

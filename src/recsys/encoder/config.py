@@ -100,6 +100,9 @@ class EncoderConfig:
         Do not take what the user had before as a negative.
     purchase_loss : float
         Weight of the purchase head's loss beside the click head's.
+    slices : int
+        Into how many parts of as many pairs each the window is cut, in time: the encoder learns them one
+        after the other, and what it was at each boundary is kept.
     temperature : float
         Of the softmax at the start; learned.
     warmup_epochs, polish_epochs : int
@@ -147,6 +150,7 @@ class EncoderConfig:
     negatives: int = 256
     mask_history: bool = True
     purchase_loss: float = 0.5
+    slices: int = 1
     temperature: float = 0.05
     warmup_epochs: int = 2
     polish_epochs: int = 1
@@ -184,6 +188,7 @@ class EncoderConfig:
             log_q=Range(0, 1),
             negatives=at_least(0),
             purchase_loss=at_least(0),
+            slices=at_least(1),
             temperature=above(0),
             warmup_epochs=at_least(0),
             polish_epochs=at_least(0),
@@ -225,6 +230,9 @@ class TrainerConfig:
         that has it, and fp32 on a CPU, where bf16 is several times as slow.
     limit_minutes : float
         Ends training at the next step after so long; 0: no limit.
+    save_every_s : float
+        Seconds between two states of the training on disk, from which it goes on after a kill; 0: one
+        before each step.
     """
 
     max_epochs: int = 0
@@ -240,6 +248,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     precision: str = "auto"
     limit_minutes: float = 0.0
+    save_every_s: float = 60.0
 
     def __post_init__(self) -> None:
         check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
@@ -258,6 +267,7 @@ class TrainerConfig:
             holdout=Range(0, 1, open_most=True),
             holdout_max=at_least(1),
             limit_minutes=at_least(0),
+            save_every_s=at_least(0),
         )
 
 

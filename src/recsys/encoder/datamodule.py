@@ -9,6 +9,7 @@ cached): random lists that were shown; the candidates of a list are its own item
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -197,6 +198,7 @@ class PairModule(pl.LightningDataModule):
         super().__init__()
         self.data, self.lengths, self.kinds, self.settings = data, lengths, kinds, trainer
         self.lists = lists
+        self.first = (0, 0)  # epoch, and its steps that are done already: their batches are not built
 
     def steps(self, epoch: int) -> PairSteps | BlockSteps | ListSteps:
         """The sampler of an epoch."""
@@ -212,14 +214,19 @@ class PairModule(pl.LightningDataModule):
         """Steps of the whole schedule."""
         return sum(len(self.steps(epoch)) for epoch in range(len(self.kinds)))
 
+    def steps_before(self) -> int:
+        """Steps before the first that is to be made."""
+        return sum(len(self.steps(epoch)) for epoch in range(self.first[0])) + self.first[1]
+
     def batches(self, epoch: int) -> Iterator[StepBatch | ListBatch]:
         """The batches of an epoch, in the sampler's order."""
         steps = self.steps(epoch)
+        done = self.first[1] if epoch == self.first[0] else 0
         if isinstance(steps, ListSteps):
             assert self.lists is not None
-            yield from map(self.lists.batch, steps)
+            yield from map(self.lists.batch, islice(steps, done, None))
         else:
-            for pairs, drawn in steps:
+            for pairs, drawn in islice(steps, done, None):
                 yield self.data.batch(pairs, drawn, self.kinds[epoch] == "texts")
 
     def train_dataloader(self) -> DataLoader[StepBatch | ListBatch]:

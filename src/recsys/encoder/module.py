@@ -16,11 +16,11 @@ from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.equal_length import pass_tokens
 from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
-from recsys.encoder.lightning import pl
 from recsys.encoder.losses.bce import one_negative_bce
 from recsys.encoder.losses.full_softmax import full_softmax
 from recsys.encoder.losses.listwise import listwise_softmax
 from recsys.encoder.losses.sampled_softmax import sampled_softmax
+from recsys.encoder.resumable import Resumable
 from recsys.encoder.text_tower import TextCache, TextTower
 from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
 
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 MONITOR, LIST_MONITOR = "holdout/click_ndcg_at_10", "holdout/list_ndcg_at_10"
 
 
-class EncoderModule(pl.LightningModule):
+class EncoderModule(Resumable):
     """Item vectors from texts, user vectors from histories, one softmax loss a head.
 
     Parameters
@@ -69,6 +69,7 @@ class EncoderModule(pl.LightningModule):
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._worse = 0
         self._stale = torch.zeros(0, text.dims)
+        self._resumed = False
 
     def prepare(
         self,
@@ -201,7 +202,7 @@ class EncoderModule(pl.LightningModule):
         value = float(loss.detach())
         if not np.isfinite(value):
             raise DataError(
-                f"the training loss at epoch {self.current_epoch}, step {batch_index}",
+                f"the training loss at epoch {self.current_epoch}, step {self.steps_done}",
                 expected="a finite number",
                 found=str(value),
                 do="Lower trainer.lr and trainer.text_lr, and check the weights of the pairs.",
@@ -226,10 +227,14 @@ class EncoderModule(pl.LightningModule):
     # ---- epochs
     def on_train_start(self) -> None:
         """The pretrained geometry is the first candidate for the best epoch."""
-        self._close_epoch(-1, "start", float("nan"))
+        if not self.rows:
+            self._close_epoch(-1, "start", float("nan"))
 
     def on_train_epoch_start(self) -> None:
         """Vectors of the histories as they stand, for steps that do not encode them."""
+        if self._resumed:  # inside this epoch: what it began with is there
+            self._resumed, self._stale = False, self._stale.to(self.device)
+            return
         self._losses = []
         self._started = time.monotonic()
         with torch.no_grad():
@@ -260,19 +265,6 @@ class EncoderModule(pl.LightningModule):
         row["seconds"] = time.monotonic() - self._started
         row["scale_click"], row["scale_purchase"] = self.user.scale().tolist()[: len(HEADS)]
         self.rows.append(row)
-
-    def trained_state(self) -> dict[str, Tensor]:
-        """Everything training may change, and the mean: a checkpoint, the pretrained model aside.
-
-        Where the pretrained model itself was adapted, it belongs to it.
-        """
-        left = {k for k, p in self.text.named_parameters(prefix="text") if not p.requires_grad}
-        state = {
-            k: v
-            for k, v in self.state_dict().items()
-            if (self.text.adapted if k.startswith("text.base.") else k not in left)
-        }
-        return {k: v.detach().clone().contiguous() for k, v in state.items()}
 
     def _keep_best(self, value: float) -> None:
         if self._best is None or value > self._best[0]:

@@ -1,12 +1,10 @@
 """The one entry: texts, pairs and a log in; a folder with the exported towers out."""
 
-import contextlib
 import datetime
 import logging
-import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,19 +16,19 @@ from torch import Tensor
 
 from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ListArrays, PairArrays
-from recsys.core.seeding import seed_everything
+from recsys.core.progress import counting
 from recsys.encoder import checkpoint, export
-from recsys.encoder.adapt.first_steps import first_steps
+from recsys.encoder.bar import StepBar
 from recsys.encoder.batch import histories, select, select_lists
+from recsys.encoder.catalogue import Catalogue, device_of, encode_catalogue, torch_settings
 from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
 from recsys.encoder.datamodule import ListData, PairData, PairModule
 from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.precision import bf16_on
-from recsys.encoder.pretrained import file_sha256, resolve
-from recsys.encoder.text_tower import TextTower, encode_lower
-from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
+from recsys.encoder.pretrained import file_sha256
+from recsys.encoder.resume import Keeper, training_key
+from recsys.encoder.tokens import Tokens
 from recsys.encoder.user_tower import HEADS
 
 Array = NDArray[Any]
@@ -42,20 +40,6 @@ class EncoderResult(NamedTuple):
 
     history: list[dict[str, Any]]  # one row an epoch, first steps and start first: losses, metrics, seconds
     manifest: dict[str, Any]  # as written to manifest.json
-
-
-@contextlib.contextmanager
-def _torch_settings(trainer: TrainerConfig) -> Iterator[None]:
-    """Threads and seed for a training; the threads are given back."""
-    threads = torch.get_num_threads()
-    if trainer.threads:
-        torch.set_num_threads(trainer.threads)
-    seed_everything(trainer.seed)
-    torch.manual_seed(trainer.seed)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _check(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
@@ -79,15 +63,20 @@ def _check(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
         )
 
 
-def _device(accelerator: str) -> torch.device:
-    gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if gpu else "cpu")
-
-
-def _fit(module: EncoderModule, data: PairModule, trainer: TrainerConfig, folder: Path, epochs: int) -> None:
+def _fit(
+    module: EncoderModule,
+    data: PairModule,
+    trainer: TrainerConfig,
+    folder: Path,
+    epochs: int,
+    keeper: Keeper | None,
+) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    limit = datetime.timedelta(minutes=trainer.limit_minutes) if trainer.limit_minutes else None
-    with warnings.catch_warnings():
+    epoch, earlier = (keeper.take_up(module, data), keeper.earlier) if keeper else (0, 0.0)
+    left = max(60 * trainer.limit_minutes - earlier, 1e-3)  # a step closes the epoch that ran out of time
+    limit = datetime.timedelta(seconds=left) if trainer.limit_minutes else None
+    bar = counting("train the encoder", module.total_steps, "samples", data.steps_before())
+    with warnings.catch_warnings(), bar as advance:
         # Lightning advises more loader processes; batches here are built in milliseconds
         warnings.filterwarnings("ignore", module=r"pytorch_lightning.*")
         warnings.filterwarnings("ignore", module=r"lightning_fabric.*")
@@ -95,18 +84,21 @@ def _fit(module: EncoderModule, data: PairModule, trainer: TrainerConfig, folder
         lightning = pl.Trainer(
             max_epochs=epochs,
             max_time=limit,
-            accelerator="cpu" if _device(trainer.accelerator).type == "cpu" else "gpu",
+            accelerator="cpu" if device_of(trainer.accelerator).type == "cpu" else "gpu",
             devices=1,
             logger=False,
             enable_checkpointing=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
             gradient_clip_val=1.0,
             default_root_dir=str(folder),
             barebones=False,
+            callbacks=[StepBar(advance), *([keeper] if keeper else [])],
         )
+        progress: Any = lightning.fit_loop.epoch_progress.current
+        progress.processed = progress.completed = epoch
         lightning.fit(module, datamodule=data)
 
 
@@ -123,6 +115,8 @@ def train_encoder(
     lists: ListArrays | None = None,
     start: Path | None = None,
     window: Mapping[str, Any] | None = None,
+    resume: Path | None = None,
+    catalogue: Catalogue | None = None,
 ) -> EncoderResult:
     """Train item and user towers and write them, exported, into a folder.
 
@@ -151,6 +145,13 @@ def train_encoder(
         The folder of an encoder of the same configuration to go on from.
     window : mapping, optional
         What the encoder saw, for the manifest.
+    resume : Path, optional
+        A folder that outlives this process and holds the state of the training while it runs: a training
+        that was killed, started again with the same arguments, goes on where it was and gives the same
+        bytes. Removed when training has succeeded.
+    catalogue : Catalogue, optional
+        The texts as `encode_catalogue` has encoded them with the same settings. Its text tower is trained
+        in place: a later training on it needs a ``start``, whose weights replace what is there.
 
     Returns
     -------
@@ -166,23 +167,14 @@ def train_encoder(
     known = np.unique(np.asarray(known_items, np.int64))
     _check(texts, pairs, known)
     began = time.monotonic()
-    folder = resolve(config.name_or_path)
     out_folder.mkdir(parents=True, exist_ok=True)
     kinds = schedule(config, trainer)
-    with _torch_settings(trainer):
-        tokenizer = load_tokenizer(folder)
-        tokens = tokenize(tokenizer, texts, config.max_tokens)
-        text = TextTower(folder, config)
-        device = _device(trainer.accelerator)
-        text.to(device).bf16 = bf16_on(trainer.precision, device)
-        loaded, adapted = time.monotonic(), list[dict[str, Any]]()
-        if start is not None:
-            checkpoint.load_adapted(text, start)
-        else:
-            adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
-        adapted_s = time.monotonic() - loaded
-        raw, cache = encode_lower(text, tokens, config, device)
-        encoded_s = time.monotonic() - began - adapted_s
+    with torch_settings(trainer):
+        made = catalogue or encode_catalogue(texts, config, trainer, known, start)
+        folder, tokenizer, tokens, text, raw, cache, random, adapted, adapted_s = made
+        torch.set_rng_state(random)
+        encoded = time.monotonic()
+        encoded_s = encoded - began - adapted_s if catalogue is None else 0.0
 
         fit, kept = split_by_time(pairs, trainer.holdout)
         learn, held = select(pairs, fit), select(pairs, kept)
@@ -196,11 +188,17 @@ def train_encoder(
         module.prepare(raw.clone(), cache, known, holdout, held_lists)
         if start is not None:
             checkpoint.load_weights(module, start)
-            module.to(device).refresh()
-        _fit(module, data, trainer, out_folder, len(kinds))
+            module.to(device_of(trainer.accelerator)).refresh()
+        keeper = None
+        if resume is not None:
+            read = (*tokens, *pairs, *(lists or ()), known, log.item, log.time, log.kind, log.prev)
+            clocked = (np.array([clock]), *read)
+            key = training_key(config, trainer, module.state_dict(), clocked)
+            keeper = Keeper(resume, key, trainer.save_every_s)
+        _fit(module, data, trainer, out_folder, len(kinds), keeper)
         module.restore_best()
         module.cpu()
-        trained_s = time.monotonic() - began - adapted_s - encoded_s
+        trained_s = time.monotonic() - encoded + (keeper.earlier if keeper else 0.0)
         engine, check = _write(module, raw, tokens, config, out_folder)
     tokenizer.save(str(out_folder / "tokenizer.json"))
     best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
@@ -235,6 +233,8 @@ def train_encoder(
             "trainer": asdict(trainer),
         },
     )
+    if keeper is not None:
+        keeper.remove()
     return EncoderResult(adapted + module.rows, manifest)
 
 

@@ -1,0 +1,91 @@
+"""The texts of a catalogue as training reads them, and how torch is set while it does."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from recsys.core.seeding import seed_everything
+from recsys.encoder.adapt.first_steps import first_steps
+from recsys.encoder.checkpoint import load_adapted
+from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.precision import bf16_on
+from recsys.encoder.pretrained import resolve
+from recsys.encoder.text_tower import TextCache, TextTower, encode_lower
+from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
+
+
+class Catalogue(NamedTuple):
+    """The texts as training reads them: made once, for one training after another."""
+
+    folder: Path
+    tokenizer: Tokenizer
+    tokens: Tokens
+    text: TextTower
+    raw: Tensor  # (items, dims), pretrained pooled vectors
+    cache: TextCache
+    random: Tensor  # torch's random state after the pretrained model was loaded
+    adapted: list[dict[str, Any]]  # rows of the first steps on the texts alone, where there were any
+    adapted_s: float  # their seconds
+
+
+@contextlib.contextmanager
+def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
+    """Threads and seed for a training; the threads are given back."""
+    threads = torch.get_num_threads()
+    if trainer.threads:
+        torch.set_num_threads(trainer.threads)
+    seed_everything(trainer.seed)
+    torch.manual_seed(trainer.seed)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device that Lightning takes for a word of its own."""
+    gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def encode_catalogue(
+    texts: Sequence[str],
+    config: EncoderConfig,
+    trainer: TrainerConfig,
+    known: NDArray[Any],
+    start: Path | None = None,
+) -> Catalogue:
+    """Tokenise the texts, load the pretrained model, adapt it to them, and run it once over them.
+
+    Parameters
+    ----------
+    texts, config, trainer
+        As `recsys.encoder.train.train_encoder` has them.
+    known : int array
+        Codes of the items whose texts the pretrained model may adapt to.
+    start : Path, optional
+        The folder of an encoder whose adapted model is taken instead.
+    """
+    folder = resolve(config.name_or_path)
+    with torch_settings(trainer):
+        tokenizer = load_tokenizer(folder)
+        tokens = tokenize(tokenizer, texts, config.max_tokens)
+        text = TextTower(folder, config)
+        random = torch.get_rng_state()
+        device = device_of(trainer.accelerator)
+        text.to(device).bf16 = bf16_on(trainer.precision, device)
+        loaded, adapted = time.monotonic(), list[dict[str, Any]]()
+        if start is not None:
+            load_adapted(text, start)
+        else:
+            adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
+        adapted_s = time.monotonic() - loaded
+        raw, cache = encode_lower(text, tokens, config, device)
+    return Catalogue(folder, tokenizer, tokens, text, raw, cache, random, adapted, adapted_s)

@@ -1,0 +1,133 @@
+"""One training forward in time, slice by slice, each warm-started on the last.
+
+A slice learns from its own window alone, and its folder is an encoder that has seen nothing later: it may
+score what comes next. Vectors of all slices share one geometry, since the mean that they are centred on is
+that of the first slice's items and is handed on with the weights. Going on from yesterday's encoder with
+today's events is the same thing, cut in two.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core.artefact import link_or_copy
+from recsys.core.log import EventLog, ListArrays, PairArrays
+from recsys.encoder import checkpoint
+from recsys.encoder.catalogue import Catalogue, encode_catalogue
+from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.pretrained import file_sha256, resolve
+from recsys.encoder.resume import remove_empty, training_key
+from recsys.encoder.train import EncoderResult, train_encoder
+
+SLICES = "slices"
+
+
+class Slice(NamedTuple):
+    """What one slice learns from, as `train_encoder` takes it."""
+
+    pairs: PairArrays
+    lists: ListArrays | None
+    known_items: NDArray[Any]  # codes of the items that exist before the slice's end
+    window: Mapping[str, Any]  # for the manifest: what has been seen when the slice is done
+
+
+def train_chain(
+    texts: Sequence[str],
+    slices: Sequence[Slice],
+    log: EventLog,
+    config: EncoderConfig,
+    trainer: TrainerConfig,
+    out_folder: Path,
+    *,
+    clock: bool,
+    start: Path | None = None,
+    resume: Path | None = None,
+) -> EncoderResult:
+    """Train the slices in order; the last is the encoder, those before it are folders beside its files.
+
+    Parameters
+    ----------
+    texts, log, config, trainer, clock, resume
+        As `recsys.encoder.train.train_encoder` has them.
+    slices : sequence of Slice
+        In the order of time.
+    out_folder : Path
+        Gets what `train_encoder` writes, of the last slice, and ``slices/<k>/`` of slice k (from 1), each
+        with weights, user tower, vectors and a manifest of what it saw, without a graph.
+    start : Path, optional
+        The folder of an encoder of the same configuration that the first slice goes on from.
+    """
+    if len(slices) == 1:
+        return _train(slices[0], texts, log, config, trainer, out_folder, clock, start, resume, None)
+    kept = out_folder
+    if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
+        kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start)
+    known = np.unique(np.asarray(slices[0].known_items, np.int64))
+    catalogue = encode_catalogue(texts, config, trainer, known, start)
+    boundary = replace(config, export="vectors")
+    for k, part in enumerate(slices[:-1], 1):
+        folder = kept / SLICES / str(k)
+        if not folder.is_dir():
+            partial = folder.with_name(f".tmp-{folder.name}")
+            _train(part, texts, log, boundary, trainer, partial, clock, start, resume, catalogue)
+            partial.rename(folder)
+        start = folder
+    result = _train(slices[-1], texts, log, config, trainer, out_folder, clock, start, resume, catalogue)
+    if kept != out_folder:
+        shutil.copytree(kept / SLICES, out_folder / SLICES, copy_function=link_or_copy)
+        shutil.rmtree(kept)
+        remove_empty(kept.parent)
+    return result
+
+
+def _train(
+    part: Slice,
+    texts: Sequence[str],
+    log: EventLog,
+    config: EncoderConfig,
+    trainer: TrainerConfig,
+    folder: Path,
+    clock: bool,
+    start: Path | None,
+    resume: Path | None,
+    catalogue: Catalogue | None,
+) -> EncoderResult:
+    return train_encoder(
+        texts,
+        part.pairs,
+        log,
+        config,
+        trainer,
+        folder,
+        clock=clock,
+        known_items=part.known_items,
+        lists=part.lists,
+        start=start,
+        window=part.window,
+        resume=resume,
+        catalogue=catalogue,
+    )
+
+
+def _chain_key(
+    texts: Sequence[str],
+    slices: Sequence[Slice],
+    log: EventLog,
+    config: EncoderConfig,
+    trainer: TrainerConfig,
+    clock: bool,
+    start: Path | None,
+) -> str:
+    """A name for the slices that are done, by the content of all that decides them."""
+    files = sorted(path for path in resolve(config.name_or_path).iterdir() if path.is_file())
+    files += [start / checkpoint.WEIGHTS] if start is not None else []
+    told = [repr(clock), *texts, *(file_sha256(path) for path in files)]
+    arrays = [np.frombuffer("\0".join(told).encode(), np.uint8), log.item, log.time, log.kind, log.prev]
+    for part in slices:
+        arrays += [*part.pairs, *(part.lists or ()), np.asarray(part.known_items)]
+    return training_key(config, trainer, {}, arrays)[:16]
