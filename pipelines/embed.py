@@ -20,15 +20,21 @@ class Config:
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Encode what the cache beside the stage folders does not hold yet."""
-    encoder = inputs["train-encoder"]
+    encoder, work = inputs["train-encoder"], {}
     if not can_encode(encoder):  # a vectors-only encoder carries those of its catalogue
         vectors = load_vectors(encoder)
     else:
         texts = load(inputs["prepare"]).items[c.TEXT].to_list()
         tower = TextTower.load(encoder, config.threads)
         vectors = embed(texts, tower, out.parent.parent / "vector-cache", encoder / "known")
+        work = {"texts": len(texts), "encoded": tower.encoded, "found": len(set(texts)) - tower.encoded}
     save_vectors(vectors, out)
-    return Facts(rows={"items": len(vectors.raw)}, notes={"dims": int(vectors.raw.shape[1])})
+    metrics = tuple((f"embed/work_{name}", float(value), 0) for name, value in work.items())
+    return Facts(
+        rows={"items": len(vectors.raw)},
+        metrics=metrics,
+        notes={"dims": int(vectors.raw.shape[1]), "work": work},
+    )
 
 
 STAGE = Stage("embed", work, ("recsys.interest.text", "recsys.interest.vectors", "recsys.pipelines.embed"))

@@ -7,11 +7,11 @@ import polars as pl
 from recsys.core.progress import working
 from recsys.evaluation.report import stage_table, with_stages
 from recsys.evaluation.summary import recall_lines, summary
-from recsys.pipelines import atomic, bundle, evaluate, keys, score
+from recsys.pipelines import atomic, bundle, evaluate, score
+from recsys.pipelines.opening import opened
 from recsys.pipelines.path import walk
 from recsys.pipelines.runner import Done, Runner
-from recsys.pipelines.session import session
-from recsys.pipelines.settings import RunConfig, load, raw_files
+from recsys.pipelines.settings import RunConfig
 from recsys.tracking.run import look
 
 SHOWN = {"report": evaluate.REPORT, "recommendations": score.RECOMMENDATIONS, "model": bundle.MODEL}
@@ -19,12 +19,7 @@ SHOWN = {"report": evaluate.REPORT, "recommendations": score.RECOMMENDATIONS, "m
 
 def main(overrides: Sequence[str], only: str | None = None) -> int:
     """The command ``recsys run``, or with ``only`` that of a single stage."""
-    config, node = load(overrides)
-    with working("read the input files"):
-        inputs = {name: (path, keys.hash_path(path)) for name, path in raw_files(config.data).items()}
-    data_hash = keys.digest({name: value for name, (_, value) in inputs.items()} or config.data.shop)
-    with session(node, only=only, data_hash=data_hash, inputs=inputs) as runner:
-        runner.run.dataset(config.name, data_hash, config.data.dir or "demo shop", "training")
+    with opened(overrides, only) as (runner, config):
         done = walk(runner, config, only)
         publish(runner, done)
         log_model(runner, done, config.tracking.copy_limit_mib)
@@ -69,6 +64,10 @@ def log_model(runner: Runner, done: dict[str, Done], copy_limit_mib: float) -> N
 def say(runner: Runner, config: RunConfig) -> None:
     """What came of it, and in the last lines where everything is."""
     done = runner.done
+    check = done["train-encoder"].record["notes"].get("export_check", {}) if "train-encoder" in done else {}
+    if "ndcg_at_10_int8" in check:
+        before, after = check["ndcg_at_10"], check["ndcg_at_10_int8"]
+        print(f"8-bit weights: NDCG@10 of held-out pairs {before:.4f} -> {after:.4f} ({after - before:+.4f})")
     if "evaluate" in done:
         metrics, differences = (
             pl.read_parquet(done["evaluate"].folder / name)

@@ -21,6 +21,7 @@ from recsys.data.text import TextConfig
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.evaluation.config import EvaluationConfig
 from recsys.features.catalogue import catalogue
+from recsys.interest.compact import VectorsConfig
 from recsys.pipelines.door import compose, to_dataclass, with_defaults
 from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
@@ -99,6 +100,7 @@ class RunConfig:
     from_: str | None = None  # the key is "from", which Python keeps for itself
     threads: int = 0
     force: bool = False
+    vectors: VectorsConfig = field(default_factory=VectorsConfig)
 
     def __post_init__(self) -> None:
         check_names(self.variants)

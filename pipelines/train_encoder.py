@@ -16,6 +16,7 @@ from recsys.pipelines.encoder_slices import make_slices, seen_until
 from recsys.pipelines.runner import Facts, Stage
 
 TRAINING = "training.parquet"
+CARD = "README.md"  # the encoder's, for people
 PRETRAINED = "pretrained"  # the input folder of an encoder of one's own
 START = "from"  # the input folder of a trained encoder to go on from
 
@@ -30,7 +31,10 @@ class Config:
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
-    """Train on what lies before the window *rank*; write the exported encoder."""
+    """Train on what lies before the window *rank*; write the exported encoder.
+
+    What the pretrained model makes of the texts is kept beside the stage folders, for the next run.
+    """
     from recsys.encoder.chain import train_chain  # torch: seconds that other stages need not wait for
 
     data = load(inputs["prepare"])
@@ -52,16 +56,20 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         start=start,
         # beside the stage's folders, since what a killed stage leaves in its own is swept away
         resume=out.parent.parent / "training-state" / out.name.removeprefix(".tmp-"),
+        cache_folder=out.parent.parent / "catalogue-cache",
     )
     index_vectors(data.items[c.TEXT].to_list(), out)
     training = _long(result.history)
     training.write_parquet(out / TRAINING)
     metrics = tuple((f"encoder/{name}", value, step) for step, name, value in training.iter_rows())
+    work = result.manifest["work"]
+    metrics += tuple((f"encoder/work_{name}", float(value), 0) for name, value in work.items())
     return Facts(
         rows={"pairs": sum(len(part.pairs.item) for part in slices)},
         saw={"encoder": "fit", "text mean": "fit"},
         metrics=metrics,
-        artifacts=(TRAINING, "manifest.json"),
+        artifacts=(TRAINING, "manifest.json", CARD),
+        notes={"work": work, "export_check": result.manifest["export_check"]},
     )
 
 

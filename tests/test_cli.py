@@ -12,7 +12,8 @@ from recsys import cli
 from recsys.commands import help_of, overview
 from recsys.core.errors import DataError
 
-ALONE = ("run", "validate", "warm", "cfg")  # what has a module of its own; the rest are parts of run
+# what has a module of its own; the rest are parts of run
+ALONE = ("run", "validate", "warm", "export-vectors", "cfg")
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def stage(monkeypatch):
     def install(command, main):
         module = ModuleType("stage")
         module.main = main if command in ALONE else lambda overrides, only: main(overrides)
-        name = command if command in ALONE else "run"
+        name = command.replace("-", "_") if command in ALONE else "run"
         monkeypatch.setitem(sys.modules, f"recsys.pipelines.{name}", module)
         return module
 

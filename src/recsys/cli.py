@@ -116,7 +116,7 @@ def _call(command: str, overrides: list[str]) -> int:
     """Import what does the work by name, so that nothing here depends on pipelines."""
     stage = command in COMMANDS and COMMANDS[command].stage
     try:
-        module = importlib.import_module(f"recsys.pipelines.{'run' if stage else command}")
+        module = importlib.import_module(f"recsys.pipelines.{'run' if stage else command.replace('-', '_')}")
         return int(module.main(overrides, **({"only": command} if stage else {})) or 0)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

@@ -98,6 +98,13 @@ COMMANDS = {
         ("scoring.k", "scoring.exclude_seen", "scoring.partition_size", *_RUN),
         ("scoring",),
     ),
+    "export-vectors": Command(
+        "the item vectors of a run in less room, and what that costs in NDCG",
+        "vectors/: values.npy, scale.npy, items.parquet (their ids) and cost.json",
+        ("vectors.dims", "vectors.dtype", *_RUN),
+        ("encoder",),
+        stage=False,
+    ),
     "validate": Command(
         "check the input tables and stop",
         "nothing: it says what is in the tables, and what was dropped and why",
@@ -142,6 +149,8 @@ SETTINGS = {
     "scoring.k": "items a user",
     "scoring.exclude_seen": "whether what a user had lately is left out",
     "scoring.partition_size": "users a file",
+    "vectors.dims": "how many numbers of each vector are kept; 0: all",
+    "vectors.dtype": "float32, float16, or int8 with one scale an item",
     "seed": "of everything that is drawn",
     "seeds": "several rerankers, one a seed: [0, 1, 2]",
     "serve": "the variant that is served: default where there is one, else the last",

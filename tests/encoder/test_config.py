@@ -19,7 +19,7 @@ from recsys.encoder.config import AdaptConfig, EncoderConfig, TrainerConfig, sch
         ({"grad_cache_tokens": -1}, "encoder.grad_cache_tokens: expected at least 0; found -1"),
         ({"history": 0}, "encoder.history: expected at least 1; found 0"),
         ({"max_tokens": 2}, "encoder.max_tokens: expected at least 3; found 2"),
-        ({"export": "int8"}, "encoder.export: expected one of onnx, vectors"),
+        ({"export": "int8"}, "encoder.export: expected one of onnx, onnx_int8, vectors"),
     ],
 )
 def test_encoder_values(changes: dict[str, object], text: str) -> None:

@@ -48,7 +48,7 @@ def test_a_text_needs_room_between_its_special_tokens(tokens: int) -> None:
         ("preset", "Top", "adapter, top, full, lora"),
         ("pooling", "max", "mean"),
         ("history_vectors", "new", "auto, fresh, stale"),
-        ("export", "torch", "onnx, vectors"),
+        ("export", "torch", "onnx, onnx_int8, vectors"),
     ],
 )
 def test_words_that_are_none_of_the_allowed(name: str, value: str, allowed: str) -> None:

@@ -230,10 +230,13 @@ def test_the_export_is_torch_and_the_manifest_tells_all() -> None:
         "tokenizer.json",
         "user_tower.npz",
         "weights.safetensors",
+        "README.md",
+        "pretrained/config.json",
+        "pretrained/model.safetensors",
+        "pretrained/tokenizer.json",
     }
     assert manifest["config"]["preset"] == "top"
     assert manifest["pairs"] == {"learned": 720, "holdout": 80}
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*manifest["sha256"], "manifest.json"])
 
 
 def test_a_graph_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,3 +248,39 @@ def test_a_graph_of_other_weights_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     ids = torch.tensor([[2, 7, 8, 3]])
     with pytest.raises(BundleError, match=r"the exported graph encoder.onnx: expected torch's own vectors"):
         export._compare(Other(), exported().folder / "encoder.onnx", ids, torch.ones_like(ids))
+
+
+def test_a_catalogue_in_another_language_is_refused_or_recorded(tmp_path: Path) -> None:
+    world = toy()
+    chinese = world._replace(texts=["红色的鞋 red", *world.texts[1:20], *["蓝色的船"] * 20])
+    with pytest.raises(DataError, match=r"the items' texts: expected a language.* found 4\d% unknown tokens"):
+        chinese.train(tmp_path, world.config(), world.trainer(max_epochs=1))
+    allowed = world.config(allow_unknown_tokens=True)
+    manifest = chinese.train(tmp_path, allowed, world.trainer(max_epochs=1)).manifest
+    assert 0.4 < manifest["unknown_tokens"] < 0.5
+
+
+def test_a_second_training_works_on_what_changed_alone(tmp_path: Path) -> None:
+    world = toy()
+    config, cache = world.config(preset="top"), tmp_path / "cache"
+
+    def work(name: str, texts: list[str], seed: int, folder: Path | None) -> dict[str, int]:
+        trainer = world.trainer(max_epochs=1, seed=seed)
+        changed = world._replace(texts=texts)
+        return dict(changed.train(tmp_path / name, config, trainer, cache_folder=folder).manifest["work"])
+
+    told = {"texts": 40, "distinct": 40}
+    assert work("plain", world.texts, 0, None) == {
+        **told, "tokenised": 40, "encoded": 40, "found": 0, "lower_reused": 0
+    }  # fmt: skip
+    work("first", world.texts, 0, cache)
+    for name in ("weights.safetensors", "raw.npy", "tuned.npy", "user_tower.npz"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
+    nothing = {**told, "tokenised": 0, "encoded": 0, "found": 40, "lower_reused": 40}
+    assert work("seed", world.texts, 1, cache) == nothing
+    changed = {**told, "tokenised": 40, "encoded": 1, "found": 39, "lower_reused": 39}
+    assert work("changed", ["red word1 word1", *world.texts[1:]], 0, cache) == changed
+    assert work("again", world.texts, 0, cache) == nothing
+    assert (tmp_path / "again" / "weights.safetensors").read_bytes() == (
+        tmp_path / "first" / "weights.safetensors"
+    ).read_bytes()

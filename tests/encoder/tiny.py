@@ -20,13 +20,15 @@ from recsys.encoder.batch import PairArrays
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.train import EncoderResult, train_encoder
 
+JOINING = ["title", "description", ":", ";"]  # between the parts of an item's text
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def random_tiny_encoder(folder: Path, words: Iterable[str], seed: int = 0, dims: int = 32) -> Path:
     """Write a random encoder and its WordPiece tokenizer for some words; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = SPECIAL + sorted(set(words) | {f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789"})
+    pieces = {f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789"}
+    vocabulary = SPECIAL + sorted(set(words) | pieces | set(JOINING))
     tokenizer = Tokenizer(models.WordPiece({w: i for i, w in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

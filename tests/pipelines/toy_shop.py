@@ -37,7 +37,7 @@ MODEL = (
     "tracking=none",
     "threads=1",
 )
-WORD = re.compile(r"[a-z]+|\d")
+WORD = re.compile(r"[a-z]+|\d|[^\w\s]")  # what the tokenizer cuts a text into
 
 
 @dataclass(frozen=True)

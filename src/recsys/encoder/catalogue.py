@@ -13,12 +13,14 @@ from torch import Tensor
 
 from recsys.core.seeding import seed_everything
 from recsys.encoder.adapt.first_steps import first_steps
+from recsys.encoder.catalogue_cache import encode_once
 from recsys.encoder.checkpoint import load_adapted
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.precision import bf16_on
 from recsys.encoder.pretrained import resolve
-from recsys.encoder.text_tower import TextCache, TextTower, encode_lower
-from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
+from recsys.encoder.text_tower import TextCache, TextTower
+from recsys.encoder.token_cache import cached_tokens
+from recsys.encoder.tokens import Tokens, check_readable, load_tokenizer
 
 
 class Catalogue(NamedTuple):
@@ -33,6 +35,10 @@ class Catalogue(NamedTuple):
     random: Tensor  # torch's random state after the pretrained model was loaded
     adapted: list[dict[str, Any]]  # rows of the first steps on the texts alone, where there were any
     adapted_s: float  # their seconds
+    unknown: float  # share of tokens that the tokenizer does not know
+    work: dict[str, int]  # how many texts were tokenised, encoded, found
+    encoded_s: float
+    texts_per_second: float
 
 
 @contextlib.contextmanager
@@ -61,6 +67,7 @@ def encode_catalogue(
     trainer: TrainerConfig,
     known: NDArray[Any],
     start: Path | None = None,
+    cache_folder: Path | None = None,
 ) -> Catalogue:
     """Tokenise the texts, load the pretrained model, adapt it to them, and run it once over them.
 
@@ -72,11 +79,16 @@ def encode_catalogue(
         Codes of the items whose texts the pretrained model may adapt to.
     start : Path, optional
         The folder of an encoder whose adapted model is taken instead.
+    cache_folder : Path, optional
+        Keeps tokens and what the pretrained model makes of them for other runs.
     """
     folder = resolve(config.name_or_path)
     with torch_settings(trainer):
         tokenizer = load_tokenizer(folder)
-        tokens = tokenize(tokenizer, texts, config.max_tokens)
+        tokens, tokenised = cached_tokens(
+            tokenizer, texts, config.max_tokens, cache_folder and cache_folder / "tokens"
+        )
+        unknown = check_readable(tokenizer, tokens, texts, config.allow_unknown_tokens)
         text = TextTower(folder, config)
         random = torch.get_rng_state()
         device = device_of(trainer.accelerator)
@@ -86,6 +98,21 @@ def encode_catalogue(
             load_adapted(text, start)
         else:
             adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
-        adapted_s = time.monotonic() - loaded
-        raw, cache = encode_lower(text, tokens, config, device)
-    return Catalogue(folder, tokenizer, tokens, text, raw, cache, random, adapted, adapted_s)
+        began = time.monotonic()
+        raw, cache, reuse = encode_once(text, tokens, config, device, cache_folder and cache_folder / "texts")
+        encoded_s = time.monotonic() - began
+    return Catalogue(
+        folder,
+        tokenizer,
+        tokens,
+        text,
+        raw,
+        cache,
+        random,
+        adapted,
+        adapted_s=began - loaded,
+        unknown=unknown,
+        work={"tokenised": tokenised, **reuse._asdict()},
+        encoded_s=encoded_s,
+        texts_per_second=reuse.encoded / encoded_s,
+    )

@@ -47,12 +47,13 @@ def train_chain(
     clock: bool,
     start: Path | None = None,
     resume: Path | None = None,
+    cache_folder: Path | None = None,
 ) -> EncoderResult:
     """Train the slices in order; the last is the encoder, those before it are folders beside its files.
 
     Parameters
     ----------
-    texts, log, config, trainer, clock, resume
+    texts, log, config, trainer, clock, resume, cache_folder
         As `recsys.encoder.train.train_encoder` has them.
     slices : sequence of Slice
         In the order of time.
@@ -62,13 +63,13 @@ def train_chain(
     start : Path, optional
         The folder of an encoder of the same configuration that the first slice goes on from.
     """
+    known = np.unique(np.asarray(slices[0].known_items, np.int64))
+    catalogue = encode_catalogue(texts, config, trainer, known, start, cache_folder)
     if len(slices) == 1:
-        return _train(slices[0], texts, log, config, trainer, out_folder, clock, start, resume, None)
+        return _train(slices[0], texts, log, config, trainer, out_folder, clock, start, resume, catalogue)
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
         kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start)
-    known = np.unique(np.asarray(slices[0].known_items, np.int64))
-    catalogue = encode_catalogue(texts, config, trainer, known, start)
     boundary = replace(config, export="vectors")
     for k, part in enumerate(slices[:-1], 1):
         folder = kept / SLICES / str(k)
@@ -95,7 +96,7 @@ def _train(
     clock: bool,
     start: Path | None,
     resume: Path | None,
-    catalogue: Catalogue | None,
+    catalogue: Catalogue,
 ) -> EncoderResult:
     return train_encoder(
         texts,

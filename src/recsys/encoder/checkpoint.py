@@ -1,7 +1,13 @@
-"""A trained encoder as a folder that explains itself, and the way back into training."""
+"""A trained encoder as a folder that explains itself, and the way back into training.
+
+What training changed stands in ``weights.safetensors``; the model that it began with stands unchanged in
+``pretrained/`` (hard links where the disk allows), so that nothing beside the folder is needed to go on.
+"""
 
 import json
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +15,112 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recsys.core.artefact import reading
+from recsys.core.artefact import link_or_copy, read_json, reading, require
 from recsys.core.errors import BundleError
+from recsys.encoder.config import EncoderConfig, TrainerConfig, read_settings, schedule
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256
 from recsys.encoder.text_tower import TextTower
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
+PRETRAINED = "pretrained"
+MODEL_FILES = (".json", ".txt", ".model", ".safetensors")  # of a model's folder: weights, config, tokenizer
 FORMAT = 1
 _BASE = "text.base."  # of the pretrained model, in the names of the weights
 AGAIN = "Train the encoder again."
 
 
 def save_weights(module: EncoderModule, folder: Path) -> None:
-    """Write everything training changed; the pretrained model, where it stayed, is named in the manifest."""
+    """Write everything training changed."""
     save_file(module.trained_state(), str(folder / WEIGHTS), metadata={"format": str(FORMAT)})
+
+
+def save_pretrained(source: Path, module: EncoderModule, folder: Path) -> None:
+    """Put the pretrained model, its config and its tokenizer beside what was trained, as they are stored.
+
+    Parameters
+    ----------
+    source : Path
+        The pretrained encoder's folder.
+    module : EncoderModule
+        Writes the weights itself where the folder holds none in safetensors.
+    folder : Path
+        Of the trained encoder.
+    """
+    target = folder / PRETRAINED
+    if source.resolve() == target.resolve():  # training goes on in its own folder
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    parts = [source, *sorted(source.glob("[0-9]_*/"))]  # sentence-transformers number their further modules
+    for part in parts:
+        place = target / part.relative_to(source)
+        place.mkdir(parents=True)
+        for file in sorted(part.iterdir()):
+            if file.is_file() and file.suffix in MODEL_FILES:
+                link_or_copy(file.resolve(), place / file.name)
+    if not any(target.glob("*.safetensors")):
+        base: Any = module.text.base
+        base.save_pretrained(str(target))
+
+
+def load_config(folder: Path) -> tuple[EncoderConfig, TrainerConfig]:
+    """What an encoder was trained with, the pretrained model that lies in its folder named by its path.
+
+    ``train_encoder(..., *load_config(folder), start=folder)`` goes on from the folder alone.
+
+    Raises
+    ------
+    BundleError
+        The manifest is missing, or of another version of the settings.
+    """
+    path = folder / MANIFEST
+    manifest = read_json(path, AGAIN)
+    require(manifest, path, {"config": dict, "trainer": dict, "sha256": dict}, AGAIN)
+    with reading(path, "the settings of this version under 'config' and 'trainer'", AGAIN):
+        config = read_settings(manifest["config"])
+        trainer = TrainerConfig(**manifest["trainer"])
+    return replace(config, name_or_path=str(folder / PRETRAINED)), trainer
+
+
+def load(folder: Path) -> EncoderModule:
+    """The trained towers of a folder, which is all that is needed.
+
+    Parameters
+    ----------
+    folder : Path
+        As `recsys.encoder.train.train_encoder` wrote it.
+
+    Returns
+    -------
+    EncoderModule
+        On the CPU. ``module.text(ids, mask)`` gives pooled vectors, ``module.head`` makes item vectors of
+        them, ``module.user`` user vectors.
+
+    Raises
+    ------
+    BundleError
+        A file is missing, damaged, or not the one that was written.
+    """
+    config, trainer = load_config(folder)
+    _check_files(folder)
+    with reading(folder / PRETRAINED, "the pretrained encoder", AGAIN):
+        text = TextTower(folder / PRETRAINED, config)
+    load_adapted(text, folder)
+    module = EncoderModule(text, config, trainer, schedule(config, trainer), total_steps=1)
+    load_weights(module, folder)
+    return module.eval()
+
+
+def _check_files(folder: Path) -> None:
+    """Weights of two trainings side by side would load, and mean nothing."""
+    told: Mapping[str, str] = read_json(folder / MANIFEST, AGAIN)["sha256"]
+    for name in told:
+        if name == WEIGHTS or name.startswith(f"{PRETRAINED}/"):
+            path = folder / name
+            found = file_sha256(path) if path.is_file() else "no such file"
+            if found != told[name]:
+                raise BundleError(str(path), expected=f"sha256 {told[name]}", found=found, do=AGAIN)
 
 
 def load_weights(module: EncoderModule, folder: Path) -> None:
@@ -87,7 +183,9 @@ def _check(folder: Path, shapes: Mapping[str, tuple[int, ...]], state: Mapping[s
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Write ``manifest.json`` with the sha256 of every other file of the folder; returns what was written."""
-    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != MANIFEST)
-    whole = dict(manifest) | {"format": FORMAT, "sha256": {p.name: file_sha256(p) for p in files}}
+    files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    files.pop(MANIFEST, None)
+    hashes = {name: file_sha256(path) for name, path in files.items()}
+    whole = dict(manifest) | {"format": FORMAT, "sha256": hashes}
     (folder / MANIFEST).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return whole

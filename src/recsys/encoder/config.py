@@ -1,7 +1,8 @@
 """What can be set about the encoder and its training; no torch here, so that any command can read it."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any, Literal, get_type_hints
 
 from recsys.core.checks import MOST_SEED, Range, above, at_least, check_choice, check_numbers
 from recsys.core.log import HISTORY
@@ -72,6 +73,8 @@ class EncoderConfig:
         ``trainer.text_lr`` than the layers themselves.
     max_tokens : int
         Longer texts are cut.
+    allow_unknown_tokens : bool
+        Train although more than 30 % of the catalogue's tokens are unknown to the encoder.
     pooling : {"mean"}
     adapter_size, queries, rank : int
         Width of the residual adapter; number of attention queries; rank of the heads' residual.
@@ -121,8 +124,9 @@ class EncoderConfig:
         0: off.
     cache_gib : float
         Most memory for the cached lower activations.
-    export : {"onnx", "vectors"}
-        Engine of the text tower after training.
+    export : {"onnx", "onnx_int8", "vectors"}
+        What becomes of the text tower after training: an ONNX graph, one whose weights have 8 bits (its
+        cost in NDCG is measured), or the vectors of the catalogue alone.
     adapt : AdaptConfig
         First steps on the catalogue's texts.
     """
@@ -135,6 +139,7 @@ class EncoderConfig:
     lora_rank: int = 8
     lora_alpha: float = 16.0
     max_tokens: int = 64
+    allow_unknown_tokens: bool = False
     pooling: str = "mean"
     adapter_size: int = 128
     queries: int = 4
@@ -167,7 +172,7 @@ class EncoderConfig:
         check_choice("encoder.preset", self.preset, PRESETS)
         check_choice("encoder.pooling", self.pooling, ("mean",))
         check_choice("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
-        check_choice("encoder.export", self.export, ("onnx", "vectors"))
+        check_choice("encoder.export", self.export, ("onnx", "onnx_int8", "vectors"))
         check_choice("encoder.loss", self.loss, ("softmax", "full_softmax", "bce"))
         check_choice("encoder.lists", self.lists, ("none", "after", "alone"))
         check_numbers(
@@ -269,6 +274,20 @@ class TrainerConfig:
             limit_minutes=at_least(0),
             save_every_s=at_least(0),
         )
+
+
+def read_settings(told: Mapping[str, Any]) -> EncoderConfig:
+    """An encoder's settings from the mapping that ``asdict`` made of them, read back from JSON."""
+    parts: dict[str, Any] = {
+        name: part for name, part in get_type_hints(EncoderConfig).items() if is_dataclass(part)
+    }
+
+    def value(name: str, one: Any) -> Any:
+        if name in parts:
+            return parts[name](**{key: value("", inner) for key, inner in one.items()})
+        return tuple(one) if isinstance(one, list) else one
+
+    return EncoderConfig(**{name: value(name, one) for name, one in told.items()})
 
 
 def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:

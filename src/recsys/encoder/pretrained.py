@@ -18,6 +18,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_sha256(folder: Path) -> str | None:
+    """The sha256 of an encoder's weights; none where they lie in several files."""
+    path = folder / "model.safetensors"
+    return file_sha256(path) if path.is_file() else None
+
+
 def _minilm_folder() -> Path:
     spec = importlib.util.find_spec(_MINILM_PACKAGE)  # finds the folder; runs nothing of the package
     if spec is None or spec.origin is None:

@@ -232,6 +232,18 @@ class TextCache:
         return inputs, mask.to(torch.int64)
 
 
+def check_size(tower: TextTower, tokens: int, texts: int, config: EncoderConfig) -> None:
+    """Refuse a catalogue whose lower activations are larger than the cache may be."""
+    gib = tokens * tower.dims * (2 if tower.bf16 else 4) / 2**30
+    if tower.top_layers and gib > config.cache_gib:
+        raise ConfigError(
+            "encoder.cache_gib",
+            expected=f"{gib:.1f} GiB for the cached activations of {texts} texts",
+            found=f"{config.cache_gib:g}",
+            do="Raise it, lower encoder.max_tokens, or set encoder.preset=adapter.",
+        )
+
+
 @torch.no_grad()
 def encode_lower(
     tower: TextTower, tokens: Tokens, config: EncoderConfig, device: torch.device
@@ -247,17 +259,10 @@ def encode_lower(
     """
     total, n = len(tokens.ids), len(tokens.offsets) - 1
     keep = tower.top_layers > 0
-    size = total * tower.dims * (2 if tower.bf16 else 4)
-    if keep and size > config.cache_gib * 2**30:
-        raise ConfigError(
-            "encoder.cache_gib",
-            expected=f"{size / 2**30:.1f} GiB for the cached activations of {n} texts",
-            found=f"{config.cache_gib:g}",
-            do="Raise it, lower encoder.max_tokens, or set encoder.preset=adapter.",
-        )
+    check_size(tower, total, n, config)
     ids = TextCache(tokens, tower.pad_id)
     ids.values = ids.values.to(device)
-    hidden = _buffer(total, tower, device, size) if keep else None
+    hidden = room(total, tower, device) if keep else None
     raw, starts, filled = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64), 0
     for items in passes(ids.lengths, config, device.type):
         inputs, mask = ids.padded(items)
@@ -272,9 +277,10 @@ def encode_lower(
     return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
 
 
-def _buffer(total: int, tower: TextTower, device: torch.device, size: int) -> Tensor:
-    """Room for hidden states (total, dims): on the device, or beside it where they would fill half of it."""
+def room(tokens: int, tower: TextTower, device: torch.device) -> Tensor:
+    """Empty hidden states (tokens, dims): on the device, or beside it where they would fill half of it."""
     dtype = torch.bfloat16 if tower.bf16 else torch.float32
+    size = tokens * tower.dims * dtype.itemsize
     if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
-        return torch.empty((total, tower.dims), dtype=dtype, pin_memory=True)
-    return torch.empty((total, tower.dims), dtype=dtype, device=device)
+        return torch.empty((tokens, tower.dims), dtype=dtype, pin_memory=True)
+    return torch.empty((tokens, tower.dims), dtype=dtype, device=device)

@@ -1,5 +1,7 @@
 """Token ids of the catalogue, tokenised once and kept ragged."""
 
+import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from recsys.core.errors import DataError
+
 Array = NDArray[Any]
+LOG = logging.getLogger(__name__)
+WARN_ABOVE, REFUSE_ABOVE = 0.05, 0.30  # share of unknown tokens
+MULTILINGUAL = "use a multilingual encoder (encoder.name_or_path=...)"
 
 
 class Tokens(NamedTuple):
@@ -43,3 +50,54 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Tok
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     flat = [token for row in rows for token in row]
     return Tokens(offsets, np.array(flat, np.int32))
+
+
+def unknown_tokens(tokenizer: Tokenizer, tokens: Tokens) -> Array:
+    """How many tokens of each text the tokenizer has no word for: int64, shape (texts,).
+
+    All zero for a tokenizer without an unknown token (byte-level ones can write anything).
+    """
+    model = json.loads(tokenizer.to_str())["model"]
+    unknown = model.get("unk_id")  # unigram models name the id, the others the token
+    if unknown is None and model.get("unk_token") is not None:
+        unknown = tokenizer.token_to_id(model["unk_token"])
+    if unknown is None:
+        return np.zeros(len(tokens.offsets) - 1, np.int64)
+    found = np.concatenate(([0], np.cumsum(tokens.ids == unknown)))
+    return found[tokens.offsets[1:]] - found[tokens.offsets[:-1]]
+
+
+def check_readable(tokenizer: Tokenizer, tokens: Tokens, texts: Sequence[str], allow: bool) -> float:
+    """The share of a catalogue's tokens that are unknown to an encoder; special tokens do not count.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    tokens : Tokens
+        Of the texts.
+    texts : sequence of str
+    allow : bool
+        Warn where it would be refused.
+
+    Raises
+    ------
+    DataError
+        More than 30 % are unknown, and that is not allowed. Above 5 % a warning is logged.
+    """
+    unknown = unknown_tokens(tokenizer, tokens)
+    special = tokenizer.num_special_tokens_to_add(False)
+    words = np.maximum(tokens.lengths() - special, 0)
+    share = float(unknown.sum() / max(1, words.sum()))
+    if share <= WARN_ABOVE:
+        return share
+    worst = int(np.argmax(unknown / np.maximum(1, words)))
+    found = f"{share:.0%} unknown tokens, as in {texts[worst][:80]!r}"
+    if share > REFUSE_ABOVE and not allow:
+        raise DataError(
+            "the items' texts",
+            expected=f"a language that the encoder reads (at most {REFUSE_ABOVE:.0%} unknown tokens)",
+            found=found,
+            do=f"Better {MULTILINGUAL}; encoder.allow_unknown_tokens=true trains all the same.",
+        )
+    LOG.warning("The encoder reads the items' texts badly: %s. Better %s.", found, MULTILINGUAL)
+    return share

@@ -20,13 +20,16 @@ from recsys.core.progress import counting
 from recsys.encoder import checkpoint, export
 from recsys.encoder.bar import StepBar
 from recsys.encoder.batch import histories, select, select_lists
+from recsys.encoder.card import describe
 from recsys.encoder.catalogue import Catalogue, device_of, encode_catalogue, torch_settings
 from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
 from recsys.encoder.datamodule import ListData, PairData, PairModule
+from recsys.encoder.export_int8 import export_int8
+from recsys.encoder.fingerprint import hash_data
 from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.pretrained import file_sha256
+from recsys.encoder.pretrained import weights_sha256
 from recsys.encoder.resume import Keeper, training_key
 from recsys.encoder.tokens import Tokens
 from recsys.encoder.user_tower import HEADS
@@ -116,6 +119,7 @@ def train_encoder(
     start: Path | None = None,
     window: Mapping[str, Any] | None = None,
     resume: Path | None = None,
+    cache_folder: Path | None = None,
     catalogue: Catalogue | None = None,
 ) -> EncoderResult:
     """Train item and user towers and write them, exported, into a folder.
@@ -131,9 +135,10 @@ def train_encoder(
     config : EncoderConfig
     trainer : TrainerConfig
     out_folder : Path
-        Gets ``encoder.onnx``, ``tokenizer.json``, ``user_tower.npz``, ``mean.npy`` (what vectors are
-        centred on), ``weights.safetensors`` and ``manifest.json``; with the engine
-        "vectors" ``raw.npy`` and ``tuned.npy`` instead of the graph.
+        Gets ``encoder.onnx`` (not with the engine "vectors"), ``tokenizer.json``, ``user_tower.npz``,
+        ``mean.npy`` (what vectors are centred on), ``raw.npy`` and ``tuned.npy`` (of the catalogue),
+        ``weights.safetensors`` (what training changed) and ``pretrained/`` (what it began with),
+        ``manifest.json`` and a card for people, ``README.md``.
     clock : bool
         Whether the log's times are real; without a clock the gaps between events are not read.
     known_items : int array
@@ -149,6 +154,8 @@ def train_encoder(
         A folder that outlives this process and holds the state of the training while it runs: a training
         that was killed, started again with the same arguments, goes on where it was and gives the same
         bytes. Removed when training has succeeded.
+    cache_folder : Path, optional
+        Keeps token ids, pretrained vectors and lower activations for other runs, whatever their seed.
     catalogue : Catalogue, optional
         The texts as `encode_catalogue` has encoded them with the same settings. Its text tower is trained
         in place: a later training on it needs a ``start``, whose weights replace what is there.
@@ -160,21 +167,19 @@ def train_encoder(
     Raises
     ------
     DataError
-        No pairs, no texts, or a loss that is no number.
+        No pairs, no texts, texts in a language that the encoder does not read, or a loss that is no number.
     ConfigError, MissingExtraError, BundleError
         The encoder cannot be found, split, cached, exported or resumed.
     """
     known = np.unique(np.asarray(known_items, np.int64))
     _check(texts, pairs, known)
-    began = time.monotonic()
     out_folder.mkdir(parents=True, exist_ok=True)
     kinds = schedule(config, trainer)
     with torch_settings(trainer):
-        made = catalogue or encode_catalogue(texts, config, trainer, known, start)
-        folder, tokenizer, tokens, text, raw, cache, random, adapted, adapted_s = made
-        torch.set_rng_state(random)
+        made = catalogue or encode_catalogue(texts, config, trainer, known, start, cache_folder)
+        tokens, text, raw = made.tokens, made.text, made.raw
+        torch.set_rng_state(made.random)
         encoded = time.monotonic()
-        encoded_s = encoded - began - adapted_s if catalogue is None else 0.0
 
         fit, kept = split_by_time(pairs, trainer.holdout)
         learn, held = select(pairs, fit), select(pairs, kept)
@@ -185,7 +190,7 @@ def train_encoder(
         shown, held_lists = _lists(lists, log, config, trainer, clock)
         data = PairModule(PairData(learn, past, known, config), tokens.lengths(), kinds, trainer, shown)
         module = EncoderModule(text, config, trainer, kinds, data.total_steps())
-        module.prepare(raw.clone(), cache, known, holdout, held_lists)
+        module.prepare(raw.clone(), made.cache, known, holdout, held_lists)
         if start is not None:
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
@@ -200,42 +205,48 @@ def train_encoder(
         module.cpu()
         trained_s = time.monotonic() - encoded + (keeper.earlier if keeper else 0.0)
         engine, check = _write(module, raw, tokens, config, out_folder)
-    tokenizer.save(str(out_folder / "tokenizer.json"))
+    checkpoint.save_pretrained(made.folder, module, out_folder)
+    made.tokenizer.save(str(out_folder / "tokenizer.json"))
     best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
-    manifest = checkpoint.write_manifest(
+    manifest = describe(
         out_folder,
         {
             "kind": "encoder",
             "engine": engine,
             "model": config.name_or_path,
-            "model_sha256": _weights_hash(folder),
+            "model_sha256": weights_sha256(made.folder),
             "preset": config.preset,
             "dims": text.dims,
             "heads": list(HEADS),
             "max_tokens": config.max_tokens,
             "pad_id": text.pad_id,
+            "unknown_tokens": made.unknown,
             "clock": clock,
             "window": dict(window or {}),
             "pairs": {"learned": len(fit), "holdout": len(holdout)},
             "lists": {"learned": len(shown or ()), "holdout": len(held_lists or ())},
             "known_items": len(known),
+            "data": hash_data(texts, pairs, log, known, lists if config.lists != "none" else None),
             "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
             "best_epoch": best["epoch"],
             "export_check": check,
             "adapted": text.adapted,
+            "work": made.work,
+            "texts_per_second": made.texts_per_second,
             "seconds": {
-                "adapt": adapted_s,
-                "encode": encoded_s,
+                "adapt": made.adapted_s,
+                "encode": made.encoded_s,
                 "train": trained_s,
-                "all": time.monotonic() - began,
+                "all": made.adapted_s + made.encoded_s + time.monotonic() - encoded,
             },
             "config": asdict(config),
             "trainer": asdict(trainer),
         },
+        module.rows,
     )
     if keeper is not None:
         keeper.remove()
-    return EncoderResult(adapted + module.rows, manifest)
+    return EncoderResult(made.adapted + module.rows, manifest)
 
 
 def _lists(
@@ -257,12 +268,6 @@ def _lists(
     return ListData(learn, past), ListHoldout(ListData(held, before), trainer.holdout_max)
 
 
-def _weights_hash(folder: Path) -> str | None:
-    """The hash of the pretrained weights; none where they lie in several files."""
-    path = folder / "model.safetensors"
-    return file_sha256(path) if path.is_file() else None
-
-
 def _write(
     module: EncoderModule, raw: Tensor, tokens: Tokens, config: EncoderConfig, folder: Path
 ) -> tuple[str, dict[str, float]]:
@@ -273,10 +278,11 @@ def _write(
     with torch.no_grad():
         np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)
         np.save(folder / "tuned.npy", module.head(module.bank).numpy(), allow_pickle=False)
-    if config.export == "onnx":
+    if config.export != "vectors":
         try:
             path = folder / "encoder.onnx"
-            return "onnx", export.export_onnx(module, tokens, path, config.max_tokens)
+            check = export.export_onnx(module, tokens, path, config.max_tokens)
+            return "onnx", export_int8(module, tokens, path) if config.export == "onnx_int8" else check
         except DataError:
             raise
         except Exception as error:  # the exporter raises whatever the traced model makes it raise

@@ -49,6 +49,11 @@ class TextTower:
     dims, max_tokens, pad_id : int
     key : str
         Hash of everything that decides a text's vector; caches are named by it.
+
+    Attributes
+    ----------
+    encoded : int
+        Texts that it has encoded so far.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class TextTower:
     ) -> None:
         self._session, self._tokenizer, self._pad_id = session, tokenizer, pad_id
         self.dims, self.max_tokens, self.key = dims, max_tokens, key
+        self.encoded = 0
 
     @classmethod
     def load(cls, folder: Path, threads: int = 0) -> "TextTower":
@@ -127,6 +133,7 @@ class TextTower:
         """
         raw = np.empty((len(texts), self.dims), np.float32)
         tuned = np.empty_like(raw)
+        self.encoded += len(texts)
         if not len(texts):
             return raw, tuned
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]

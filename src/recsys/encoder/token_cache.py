@@ -1,0 +1,72 @@
+"""Token ids of a catalogue, made once and mapped ever after."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from recsys.core.artefact import read_array
+from recsys.core.errors import BundleError
+from recsys.encoder.cache_folder import alone, put
+from recsys.encoder.fingerprint import hash_texts
+from recsys.encoder.tokens import Tokens, tokenize
+
+KEPT = 4  # catalogues; the one that was not asked for longest goes first
+
+
+def cached_tokens(
+    tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, folder: Path | None
+) -> tuple[Tokens, int]:
+    """The token ids of a catalogue, from the cache where it holds this very catalogue.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    texts : sequence of str
+    max_tokens : int
+    folder : Path, optional
+        Of the cache; without it nothing is kept.
+
+    Returns
+    -------
+    Tokens
+    int
+        How many texts were tokenised: all or none.
+    """
+    if folder is None:
+        return tokenize(tokenizer, texts, max_tokens), len(texts)
+    tokenizer.no_truncation()  # what an earlier call set is no part of it
+    said = f"{hash_texts(texts)} {hash_texts([tokenizer.to_str()])} {max_tokens}"
+    place = folder / hashlib.sha256(said.encode()).hexdigest()[:32]
+    with alone(folder):
+        if place.is_dir():
+            try:
+                found = _read(place, len(texts))
+                os.utime(place)
+                return found, 0
+            except BundleError:  # damaged: made anew
+                pass
+        tokens = tokenize(tokenizer, texts, max_tokens)
+        put(place, lambda beside: _write(tokens, beside))
+        there = sorted((path for path in folder.iterdir() if path.is_dir()), key=_last_used)
+        for old in there[:-KEPT]:
+            shutil.rmtree(old)
+    return tokens, len(texts)
+
+
+def _read(place: Path, texts: int) -> Tokens:
+    offsets = read_array(place / "offsets.npy", np.int64, (texts + 1,))
+    return Tokens(offsets, read_array(place / "ids.npy", np.int32, (int(offsets[-1]),)))
+
+
+def _write(tokens: Tokens, place: Path) -> None:
+    for name, array in zip(Tokens._fields, tokens, strict=True):
+        np.save(place / f"{name}.npy", array, allow_pickle=False)
+
+
+def _last_used(path: Path) -> int:
+    return path.stat().st_mtime_ns
