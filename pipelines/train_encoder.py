@@ -13,6 +13,7 @@ from recsys.data.prepare import load
 from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.interest.vectors import index_vectors
 from recsys.pipelines.encoder_slices import make_slices, seen_until
+from recsys.pipelines.id_values import id_values, usable
 from recsys.pipelines.runner import Facts, Stage
 
 TRAINING = "training.parquet"
@@ -45,6 +46,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     slices = make_slices(
         data, config.pairs, encoder.slices, encoder.lists != "none", seen_until(start) if start else None
     )
+    ids = id_values(data.items, usable(data.items, encoder.ids)) if encoder.ids.kind != "none" else None
     result = train_chain(
         data.items[c.TEXT].to_list(),
         slices,
@@ -57,6 +59,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         # beside the stage's folders, since what a killed stage leaves in its own is swept away
         resume=out.parent.parent / "training-state" / out.name.removeprefix(".tmp-"),
         cache_folder=out.parent.parent / "catalogue-cache",
+        ids=ids,
     )
     index_vectors(data.items[c.TEXT].to_list(), out)
     training = _long(result.history)
@@ -95,6 +98,7 @@ STAGE = Stage(
         "recsys.metrics",
         "recsys.interest.vectors",
         "recsys.pipelines.encoder_slices",
+        "recsys.pipelines.id_values",
         "recsys.pipelines.train_encoder",
     ),
 )

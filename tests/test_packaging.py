@@ -72,7 +72,18 @@ def test_everything_that_make_installs_is_pinned():
     for extra in ("train", "minilm", "serve", "dev"):
         wanted += EXTRAS[extra]
     assert {distribution(requirement) for requirement in wanted} <= set(pins)
-    assert pins["torch"] == "2.13.0"
+    parts = re.search(r"^TORCHREC_PARTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert parts and {"fbgemm-gpu-cpu", "torchmetrics"} < set(parts[1].split())
+    assert {*parts[1].split(), "torchrec"} <= set(pins)
+    assert (pins["torch"], pins["torchrec"], pins["fbgemm-gpu-cpu"]) == ("2.13.0", "1.8.0", "1.8.0")
+
+
+def test_torchrec_is_installed_alone_after_its_parts():
+    """Its metadata would bring CUDA's build."""
+    lines = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines()]
+    own = lines.index("$(PIP) --no-deps torchrec")
+    assert lines.index("$(PIP) $(TORCHREC_PARTS)") < own
+    assert not any("torchrec" in line for extra in ("train", "dev", "all") for line in EXTRAS[extra])
 
 
 def test_the_pins_are_what_is_installed():

@@ -32,10 +32,12 @@ class BundleError(RecsysError):
 class MissingExtraError(RecsysError):
     """A library that this command needs is not installed."""
 
-    def __init__(self, library: str, extra: str) -> None:
+    def __init__(
+        self, library: str, extra: str, *, found: str = "no such module", do: str | None = None
+    ) -> None:
         super().__init__(
             f"the library {library}",
             expected=f"it to be installed (extra [{extra}])",
-            found="no such module",
-            do=f"Run: pip install 'recsys[{extra}]'",
+            found=found,
+            do=do or f"Run: pip install 'recsys[{extra}]'",
         )

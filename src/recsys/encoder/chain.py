@@ -24,8 +24,6 @@ from recsys.encoder.pretrained import file_sha256, resolve
 from recsys.encoder.resume import remove_empty, training_key
 from recsys.encoder.train import EncoderResult, train_encoder
 
-SLICES = "slices"
-
 
 class Slice(NamedTuple):
     """What one slice learns from, as `train_encoder` takes it."""
@@ -48,12 +46,13 @@ def train_chain(
     start: Path | None = None,
     resume: Path | None = None,
     cache_folder: Path | None = None,
+    ids: Mapping[str, Sequence[object]] | None = None,
 ) -> EncoderResult:
     """Train the slices in order; the last is the encoder, those before it are folders beside its files.
 
     Parameters
     ----------
-    texts, log, config, trainer, clock, resume, cache_folder
+    texts, log, config, trainer, clock, resume, cache_folder, ids
         As `recsys.encoder.train.train_encoder` has them.
     slices : sequence of Slice
         In the order of time.
@@ -66,21 +65,23 @@ def train_chain(
     known = np.unique(np.asarray(slices[0].known_items, np.int64))
     catalogue = encode_catalogue(texts, config, trainer, known, start, cache_folder)
     if len(slices) == 1:
-        return _train(slices[0], texts, log, config, trainer, out_folder, clock, start, resume, catalogue)
+        return _train(
+            slices[0], texts, log, config, trainer, out_folder, clock, start, resume, catalogue, ids
+        )
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
-        kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start)
+        kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start, ids)
     boundary = replace(config, export="vectors")
     for k, part in enumerate(slices[:-1], 1):
-        folder = kept / SLICES / str(k)
+        folder = kept / checkpoint.SLICES / str(k)
         if not folder.is_dir():
             partial = folder.with_name(f".tmp-{folder.name}")
-            _train(part, texts, log, boundary, trainer, partial, clock, start, resume, catalogue)
+            _train(part, texts, log, boundary, trainer, partial, clock, start, resume, catalogue, ids)
             partial.rename(folder)
         start = folder
-    result = _train(slices[-1], texts, log, config, trainer, out_folder, clock, start, resume, catalogue)
+    result = _train(slices[-1], texts, log, config, trainer, out_folder, clock, start, resume, catalogue, ids)
     if kept != out_folder:
-        shutil.copytree(kept / SLICES, out_folder / SLICES, copy_function=link_or_copy)
+        shutil.copytree(kept / checkpoint.SLICES, out_folder / checkpoint.SLICES, copy_function=link_or_copy)
         shutil.rmtree(kept)
         remove_empty(kept.parent)
     return result
@@ -97,6 +98,7 @@ def _train(
     start: Path | None,
     resume: Path | None,
     catalogue: Catalogue,
+    ids: Mapping[str, Sequence[object]] | None,
 ) -> EncoderResult:
     return train_encoder(
         texts,
@@ -112,6 +114,7 @@ def _train(
         window=part.window,
         resume=resume,
         catalogue=catalogue,
+        ids=ids,
     )
 
 
@@ -123,11 +126,12 @@ def _chain_key(
     trainer: TrainerConfig,
     clock: bool,
     start: Path | None,
+    ids: Mapping[str, Sequence[object]] | None,
 ) -> str:
     """A name for the slices that are done, by the content of all that decides them."""
     files = sorted(path for path in resolve(config.name_or_path).iterdir() if path.is_file())
     files += [start / checkpoint.WEIGHTS] if start is not None else []
-    told = [repr(clock), *texts, *(file_sha256(path) for path in files)]
+    told = [repr(clock), repr(ids), *texts, *(file_sha256(path) for path in files)]
     arrays = [np.frombuffer("\0".join(told).encode(), np.uint8), log.item, log.time, log.kind, log.prev]
     for part in slices:
         arrays += [*part.pairs, *(part.lists or ()), np.asarray(part.known_items)]

@@ -11,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recsys.core.artefact import link_or_copy, read_json, reading, require
+from recsys.core.artefact import link_or_copy, read_archive, read_json, reading, require
 from recsys.core.errors import BundleError
 from recsys.encoder.config import EncoderConfig, TrainerConfig, read_settings, schedule
+from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256
 from recsys.encoder.text_tower import TextTower
@@ -25,6 +27,7 @@ from recsys.encoder.text_tower import TextTower
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
 PRETRAINED = "pretrained"
+SLICES = "slices"  # encoders at the boundaries of a chain, each with a manifest of its own
 MODEL_FILES = (".json", ".txt", ".model", ".safetensors")  # of a model's folder: weights, config, tokenizer
 FORMAT = 1
 _BASE = "text.base."  # of the pretrained model, in the names of the weights
@@ -107,9 +110,23 @@ def load(folder: Path) -> EncoderModule:
     with reading(folder / PRETRAINED, "the pretrained encoder", AGAIN):
         text = TextTower(folder / PRETRAINED, config)
     load_adapted(text, folder)
-    module = EncoderModule(text, config, trainer, schedule(config, trainer), total_steps=1)
+    ids = _load_ids(folder, config, text.dims)
+    module = EncoderModule(text, config, trainer, schedule(config, trainer), total_steps=1, ids=ids)
     load_weights(module, folder)
     return module.eval()
+
+
+def _load_ids(folder: Path, config: EncoderConfig, dims: int) -> IdTower | None:
+    """The id part of a folder, without the items of the catalogue that it was trained on."""
+    if config.ids.kind == "none":
+        return None
+    told = read_json(folder / MANIFEST, AGAIN)
+    require(told, folder / MANIFEST, {"ids": dict}, AGAIN)
+    columns = list(told["ids"]["columns"])
+    tower = IdTower(config.ids, dict.fromkeys(columns, ()), np.empty(0, np.int64), dims, seed=0)
+    arrays = read_archive(folder / "ids.npz", [f"keys/{column}" for column in columns], AGAIN)
+    tower.seen = {column: arrays[f"keys/{column}"] for column in columns}
+    return tower
 
 
 def _check_files(folder: Path) -> None:
@@ -182,9 +199,9 @@ def _check(folder: Path, shapes: Mapping[str, tuple[int, ...]], state: Mapping[s
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``manifest.json`` with the sha256 of every other file of the folder; returns what was written."""
-    files = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    files.pop(MANIFEST, None)
+    """Write ``manifest.json`` with the sha256 of every other file; returns what was written."""
+    names = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = {name: p for name, p in names.items() if name != MANIFEST and not name.startswith(f"{SLICES}/")}
     hashes = {name: file_sha256(path) for name, path in files.items()}
     whole = dict(manifest) | {"format": FORMAT, "sha256": hashes}
     (folder / MANIFEST).write_text(json.dumps(whole, indent=2, sort_keys=True) + "\n", encoding="utf-8")

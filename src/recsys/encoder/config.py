@@ -6,6 +6,7 @@ from typing import Any, Literal, get_type_hints
 
 from recsys.core.checks import MOST_SEED, Range, above, at_least, check_choice, check_numbers
 from recsys.core.log import HISTORY
+from recsys.encoder.ids_config import IdsConfig
 
 Preset = Literal["adapter", "top", "full", "lora"]
 PRESETS = ("adapter", "top", "full", "lora")
@@ -129,6 +130,8 @@ class EncoderConfig:
         cost in NDCG is measured), or the vectors of the catalogue alone.
     adapt : AdaptConfig
         First steps on the catalogue's texts.
+    ids : IdsConfig
+        The id part of item vectors.
     """
 
     name_or_path: str = "minilm"
@@ -167,6 +170,7 @@ class EncoderConfig:
     cache_gib: float = 4.0
     export: str = "onnx"
     adapt: AdaptConfig = field(default_factory=AdaptConfig)
+    ids: IdsConfig = field(default_factory=IdsConfig)
 
     def __post_init__(self) -> None:
         check_choice("encoder.preset", self.preset, PRESETS)

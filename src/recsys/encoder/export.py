@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recsys.core.errors import BundleError
+from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.text_tower import TextCache
 from recsys.encoder.tokens import Tokens
@@ -194,3 +195,9 @@ def save_user_tower(tower: UserTower, path: Path, read_history: int) -> None:
     arrays["scale"] = tower.scale().detach().cpu().numpy()
     del arrays["log_scale"]
     np.savez(path, gap_edges=gap_edges(), read_history=np.int64(read_history), allow_pickle=False, **arrays)
+
+
+def save_ids(tower: IdTower | None, path: Path) -> None:
+    """Write the id part as plain arrays, which `recsys.interest.ids` reads; nothing where there is none."""
+    if tower is not None:
+        np.savez(path, allow_pickle=False, **tower.arrays())

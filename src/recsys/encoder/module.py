@@ -16,11 +16,13 @@ from recsys.encoder.config import EncoderConfig, TrainerConfig
 from recsys.encoder.equal_length import pass_tokens
 from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
+from recsys.encoder.id_tower import IdTower
 from recsys.encoder.losses.bce import one_negative_bce
 from recsys.encoder.losses.full_softmax import full_softmax
 from recsys.encoder.losses.listwise import listwise_softmax
 from recsys.encoder.losses.sampled_softmax import sampled_softmax
 from recsys.encoder.resumable import Resumable
+from recsys.encoder.table_optimizer import TableAdamW, clip_dense, parameter_groups
 from recsys.encoder.text_tower import TextCache, TextTower
 from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
 
@@ -40,6 +42,7 @@ class EncoderModule(Resumable):
         The kind of each epoch, "pairs", "texts" or "lists".
     total_steps : int
         For the decay of the learning rates.
+    ids : IdTower, optional
     """
 
     bank: Tensor
@@ -52,12 +55,14 @@ class EncoderModule(Resumable):
         trainer: TrainerConfig,
         kinds: list[str],
         total_steps: int,
+        ids: IdTower | None = None,
     ) -> None:
         super().__init__()
         self.text, self.config, self.settings, self.kinds = text, config, trainer, kinds
         self.total_steps = max(1, total_steps)
         self.head = ItemHead(text.dims, config.adapter_size)
         self.user = UserTower(text.dims, config)
+        self.ids = ids
         self.register_buffer("bank", torch.zeros(0, text.dims), persistent=False)
         self.register_buffer("known", torch.zeros(0, dtype=torch.bool), persistent=False)
         self.cache: TextCache | None = None
@@ -104,6 +109,13 @@ class EncoderModule(Resumable):
         inputs, mask = self.cache.padded(items)
         return self.text.upper(inputs.to(self.device), mask.to(self.device))
 
+    def item_vectors(self, pooled: Tensor, items: Tensor | None = None, step: bool = False) -> Tensor:
+        """Vectors of some items (by default of all) from pooled ones; a training step drops some id parts."""
+        vectors: Tensor = self.head(pooled)
+        if self.ids is not None:
+            vectors = self.ids(vectors, items, (self.current_epoch, self.steps_done) if step else None)
+        return vectors
+
     @torch.no_grad()
     def refresh(self) -> None:
         """Encode the whole catalogue with the layers as they stand."""
@@ -135,7 +147,7 @@ class EncoderModule(Resumable):
                 yield h, weight, share
 
     def _list_loss(self, batch: ListBatch) -> Tensor:
-        encoded = self.head(self.bank[batch.items])
+        encoded = self.item_vectors(self.bank[batch.items], batch.items, step=True)
         look_up = torch.nn.functional.embedding
         users = self.user(look_up(batch.history, encoded), batch.kinds, batch.gaps, batch.real)
         shown, scale = look_up(batch.place, encoded), self.user.scale()
@@ -151,7 +163,7 @@ class EncoderModule(Resumable):
             self.bank[batch.items] = pooled.detach()
         else:
             pooled = self.bank[batch.items]
-        encoded = self.head(pooled)
+        encoded = self.item_vectors(pooled, batch.items, step=True)
         users = self.user_vectors(batch, encoded)
         whole = self.config.loss == "full_softmax"
         masked = self._no_negatives(batch, whole) if self.config.mask_history or whole else None
@@ -212,17 +224,18 @@ class EncoderModule(Resumable):
 
     def configure_optimizers(self) -> Any:
         """AdamW, the language model's layers at their own rate, both falling linearly to a tenth."""
-        top = [p for p in self.text.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [*self.head.parameters(), *self.user.parameters()], "lr": self.settings.lr}
-        ]
-        if top:
-            groups.append({"params": top, "lr": self.settings.text_lr})
-        optimizer = torch.optim.AdamW(groups, weight_decay=self.settings.weight_decay)
+        groups = parameter_groups((self.head, self.user), self.text, self.ids, self.settings)
+        optimizer = TableAdamW(groups, weight_decay=self.settings.weight_decay)
         decay = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 1.0 - 0.9 * min(1.0, step / self.total_steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        """Clip the norm of all gradients but those of id tables, whose rule does not feel their size."""
+        clip_dense(optimizer, gradient_clip_val)
 
     # ---- epochs
     def on_train_start(self) -> None:
@@ -238,7 +251,7 @@ class EncoderModule(Resumable):
         self._losses = []
         self._started = time.monotonic()
         with torch.no_grad():
-            self._stale = self.head(self.bank)
+            self._stale = self.item_vectors(self.bank)
 
     def on_train_epoch_end(self) -> None:
         """Measure the hold-out, remember the best, stop when it no longer improves."""
@@ -257,7 +270,7 @@ class EncoderModule(Resumable):
     def _close_epoch(self, epoch: int, kind: str, loss: float) -> None:
         row: dict[str, Any] = {"epoch": epoch + 1, "kind": kind, "train/loss": loss}
         if self.holdout is not None and len(self.holdout):
-            vectors = self.head(self.bank).detach()
+            vectors = self.item_vectors(self.bank).detach()
             row |= self.holdout.measure(self.user, vectors)
             if self.lists is not None:
                 row |= self.lists.measure(self.user, vectors)

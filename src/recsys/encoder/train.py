@@ -27,6 +27,7 @@ from recsys.encoder.datamodule import ListData, PairData, PairModule
 from recsys.encoder.export_int8 import export_int8
 from recsys.encoder.fingerprint import hash_data
 from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
+from recsys.encoder.id_tower import make_id_tower
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import weights_sha256
@@ -118,6 +119,7 @@ def train_encoder(
     lists: ListArrays | None = None,
     start: Path | None = None,
     window: Mapping[str, Any] | None = None,
+    ids: Mapping[str, Sequence[object]] | None = None,
     resume: Path | None = None,
     cache_folder: Path | None = None,
     catalogue: Catalogue | None = None,
@@ -138,7 +140,8 @@ def train_encoder(
         Gets ``encoder.onnx`` (not with the engine "vectors"), ``tokenizer.json``, ``user_tower.npz``,
         ``mean.npy`` (what vectors are centred on), ``raw.npy`` and ``tuned.npy`` (of the catalogue),
         ``weights.safetensors`` (what training changed) and ``pretrained/`` (what it began with),
-        ``manifest.json`` and a card for people, ``README.md``.
+        ``manifest.json`` and a card for people, ``README.md``; and ``ids.npz`` where there is an id part,
+        which no other file holds: what is called tuned is the part of the texts.
     clock : bool
         Whether the log's times are real; without a clock the gaps between events are not read.
     known_items : int array
@@ -150,6 +153,8 @@ def train_encoder(
         The folder of an encoder of the same configuration to go on from.
     window : mapping, optional
         What the encoder saw, for the manifest.
+    ids : mapping of column to the value of each item code, optional
+        For the id part, where ``config.ids`` wants one.
     resume : Path, optional
         A folder that outlives this process and holds the state of the training while it runs: a training
         that was killed, started again with the same arguments, goes on where it was and gives the same
@@ -189,15 +194,17 @@ def train_encoder(
         )
         shown, held_lists = _lists(lists, log, config, trainer, clock)
         data = PairModule(PairData(learn, past, known, config), tokens.lengths(), kinds, trainer, shown)
-        module = EncoderModule(text, config, trainer, kinds, data.total_steps())
+        tower = make_id_tower(config.ids, ids, known, text.dims, trainer.seed)
+        module = EncoderModule(text, config, trainer, kinds, data.total_steps(), tower)
         module.prepare(raw.clone(), made.cache, known, holdout, held_lists)
         if start is not None:
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
         keeper = None
         if resume is not None:
+            buckets = () if tower is None else (tower.buckets.numpy(),)
             read = (*tokens, *pairs, *(lists or ()), known, log.item, log.time, log.kind, log.prev)
-            clocked = (np.array([clock]), *read)
+            clocked = (np.array([clock]), *read, *buckets)
             key = training_key(config, trainer, module.state_dict(), clocked)
             keeper = Keeper(resume, key, trainer.save_every_s)
         _fit(module, data, trainer, out_folder, len(kinds), keeper)
@@ -239,6 +246,7 @@ def train_encoder(
                 "train": trained_s,
                 "all": made.adapted_s + made.encoded_s + time.monotonic() - encoded,
             },
+            "ids": None if tower is None else tower.manifest(),
             "config": asdict(config),
             "trainer": asdict(trainer),
         },
@@ -274,6 +282,7 @@ def _write(
     """Export the towers; the engine of the text tower, and how near the export is to torch."""
     checkpoint.save_weights(module, folder)
     export.save_user_tower(module.user, folder / "user_tower.npz", config.read_history)
+    export.save_ids(module.ids, folder / "ids.npz")
     np.save(folder / "mean.npy", module.head.mean.numpy(), allow_pickle=False)
     with torch.no_grad():
         np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)

@@ -1,9 +1,9 @@
 """The model folder: everything that ranking needs, written at once and mapped, never unpickled.
 
 ``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
-``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower, and the exported text tower where
-there is one) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the linear first stage where
-there is one), ``candidates/`` (the popular list at the last tick).
+``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower; where there are such the exported
+text tower and the id vectors) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the linear
+first stage where there is one), ``candidates/`` (the popular list at the last tick).
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from recsys.core.artefact import fit_array, read_array, read_json, reading, requ
 from recsys.core.codes import Codes
 from recsys.core.errors import BundleError
 from recsys.features.attributes import Attributes
+from recsys.interest.ids import IDS, IdVectors, load_ids
 from recsys.interest.text import can_encode
 from recsys.interest.user import UserTower, load_user_tower
 from recsys.interest.vectors import Vectors, load_vectors
@@ -63,6 +64,7 @@ class Bundle:
     vectors: Vectors | None
     tower: UserTower | None
     text: Path | None  # the exported text tower, where new texts can be encoded
+    ids: IdVectors | None  # what the values of a new item's columns add to its text
     text_columns: tuple[str, ...]
     item_attributes: Attributes
     user_attributes: Attributes
@@ -180,9 +182,12 @@ def _load(folder: Path, verify: bool) -> Bundle:
     encoded, text = manifest["engine"] != "none", folder / "text"
     vectors = load_vectors(folder / "vectors") if encoded else None
     tower = load_user_tower(text, clock) if encoded else None
+    ids = load_ids(text) if encoded else None
     if vectors is not None and tower is not None:
-        what = str(folder / "vectors" / "tuned.npy")
-        fit_array(vectors.tuned, what, None, (None, tower.query.shape[1]))
+        what, dims = str(folder / "vectors" / "tuned.npy"), tower.query.shape[1]
+        fit_array(vectors.tuned, what, None, (None, dims))
+        if ids is not None:
+            fit_array(ids.vectors[0], str(text / IDS), None, (None, dims))
     with reading(
         folder / "manifest.json", "settings of this version of recsys under 'candidates' and 'select'"
     ):
@@ -204,6 +209,7 @@ def _load(folder: Path, verify: bool) -> Bundle:
         vectors=vectors,
         tower=tower,
         text=text if encoded and can_encode(text) else None,
+        ids=ids,
         text_columns=tuple(manifest["text_columns"]),
         item_attributes=_read_attributes(manifest, "item", folder),
         user_attributes=_read_attributes(manifest, "user", folder),

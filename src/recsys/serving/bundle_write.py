@@ -16,6 +16,7 @@ from recsys.core.artefact import link_or_copy
 from recsys.core.codes import Codes
 from recsys.core.log import save_arrays
 from recsys.features.attributes import Attributes
+from recsys.interest.ids import IDS
 from recsys.interest.text import GRAPH, TOKENIZER, read_manifest
 from recsys.interest.text import MANIFEST as TEXT_MANIFEST
 from recsys.interest.vectors import Vectors, save_vectors
@@ -26,7 +27,7 @@ from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees, digest
 from recsys.state.store import State
 
 Array = NDArray[Any]
-TEXT_FILES = (TEXT_MANIFEST, GRAPH, TOKENIZER, "user_tower.npz")  # of the encoder; its checkpoint stays
+TEXT_FILES = (TEXT_MANIFEST, GRAPH, TOKENIZER, "user_tower.npz", IDS)  # of the encoder; its checkpoint stays
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class LiveFeatures:
         vectors, dims = bundle.vectors, 0
         if vectors is not None:
             dims = vectors.raw.shape[1]
-        self._new_items = NewItems(bundle.text, bundle.text_columns, dims)
+        self._new_items = NewItems(bundle.text, bundle.text_columns, dims, bundle.ids)
         source_columns = [p + s for s in bundle.candidates.active() for p in (RANK_PREFIX, SCORE_PREFIX)]
         self._context = tuple(name for name in bundle.columns if name.startswith(CONTEXT_PREFIX))
         blocks: dict[str, Sequence[str]] = {

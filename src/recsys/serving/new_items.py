@@ -1,4 +1,8 @@
-"""Items that the catalogue does not know yet: their texts become vectors on the spot."""
+"""Items that the catalogue does not know yet: their texts become vectors on the spot.
+
+What an item's category, brand and other values add is added as it was to the catalogue's vectors; a new
+item_id adds nothing.
+"""
 
 import os
 from collections import OrderedDict
@@ -9,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.interest.ids import IdVectors, add_ids, id_part
 from recsys.interest.text import TextTower
 from recsys.serving.item_text import text_of
 
@@ -27,10 +32,13 @@ class NewItems:
         What makes up a text.
     dims : int
         Length of a vector.
+    ids : IdVectors, optional
     """
 
-    def __init__(self, folder: Path | None, text_columns: Sequence[str], dims: int) -> None:
-        self._folder, self._columns, self._dims = folder, tuple(text_columns), dims
+    def __init__(
+        self, folder: Path | None, text_columns: Sequence[str], dims: int, ids: IdVectors | None = None
+    ) -> None:
+        self._folder, self._columns, self._dims, self._ids = folder, tuple(text_columns), dims, ids
         # with its process: a session does not survive a fork
         self._tower: tuple[int, TextTower] | None = None
         self._known: OrderedDict[str, tuple[Array, Array]] = OrderedDict()
@@ -57,6 +65,9 @@ class NewItems:
             text = text_of(given, self._columns)
             if text:
                 raw[place], tuned[place] = self._encode(text, self._folder)
+                if self._ids is not None:
+                    part = id_part(self._ids, {name: [given.get(name)] for name in self._ids.columns})
+                    tuned[place] = add_ids(tuned[place][None], part)[0]
         return tuned, raw
 
     def _encode(self, text: str, folder: Path) -> tuple[Array, Array]:
