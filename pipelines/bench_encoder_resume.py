@@ -17,7 +17,8 @@ import numpy as np
 
 from recsys.core.columns import CLICK, IMPRESSION, PURCHASE
 from recsys.core.log import EventLog, ListArrays, PairArrays, make_log
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.pipelines.bench import Figure
 
 KILLS, QUICK_KILLS = 20, 2

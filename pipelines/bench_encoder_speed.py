@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from recsys.core.length_batches import length_batches
 from recsys.data.text import item_text
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.text_tower import TextTower, encode_lower
+from recsys.encoder.text_cache import encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
 from recsys.pipelines.bench import Figure, quotient, rounds, spread
 from recsys.pipelines.bench_encoder_inputs import (

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from recsys.core.log import PairArrays
 from recsys.encoder.batch import Histories, StepBatch, histories, select
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.datamodule import PairData
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.text_tower import TextCache, TextTower, encode_lower
+from recsys.encoder.text_cache import TextCache, encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.pipelines.bench import Figure, quotient, rounds, spread
 from recsys.pipelines.bench_encoder_inputs import (
     MIND,

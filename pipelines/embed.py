@@ -48,8 +48,10 @@ STAGE = Stage(
     work,
     (
         "recsys.interest.ids",
+        "recsys.interest.static",
         "recsys.interest.text",
         "recsys.interest.vectors",
+        "recsys.interest.wordpiece",
         "recsys.pipelines.embed",
         "recsys.pipelines.id_values",
     ),

@@ -10,7 +10,8 @@ import polars as pl
 from recsys.core import columns as c
 from recsys.data.pairs import PairsConfig
 from recsys.data.prepare import load
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.interest.vectors import index_vectors
 from recsys.pipelines.encoder_slices import make_slices, seen_until
 from recsys.pipelines.id_values import id_values, usable

@@ -11,7 +11,7 @@ from recsys.commands import config_groups
 from recsys.core.columns import VARIANTS
 from recsys.core.errors import ConfigError
 from recsys.data.split import SplitConfig
-from recsys.encoder.config import TrainerConfig
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.pipelines.door import compose, to_dataclass
 from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.settings import EvaluateConfig, RunConfig, load
@@ -161,7 +161,11 @@ REFUSED = [
     ("+features.rows.item_age.famly=price", "features.rows.item_age.famly", "features.rows.item_age.family?"),
     ("tracking.kind=mlfow", "tracking.kind", "Did you mean tracking.kind=mlflow?"),
     ("data.time=reel", "data.time", "Did you mean data.time=real?"),
-    ("encoder.preset=tpo", "encoder.preset", "expected one of adapter, top, full, lora; found 'tpo'"),
+    (
+        "encoder.preset=tpo",
+        "encoder.preset",
+        "expected one of adapter, top, full, lora, small, static, auto; found 'tpo'",
+    ),
     ("variants.default.stop=fold", "variants.default.stop", "Did you mean variants.default.stop=folds?"),
     ("encoder=adaptor", "encoder=adaptor", "Did you mean encoder=adapter?"),
     ("expriment=online_retail", "expriment", "Did you mean experiment?"),

@@ -11,11 +11,12 @@ from recsys.core.columns import CLICK, PURCHASE
 from recsys.core.errors import MissingExtraError
 from recsys.core.log import PairArrays, make_log
 from recsys.encoder.batch import histories
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.datamodule import PairData
 from recsys.encoder.id_tower import IdTower, import_torchrec
 from recsys.encoder.ids_config import IdsConfig
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.trainer_config import TrainerConfig
 
 N_ITEMS = 40
 

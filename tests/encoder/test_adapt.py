@@ -15,7 +15,8 @@ from recsys.encoder.adapt.contrastive import TEMPERATURE, contrastive_loss
 from recsys.encoder.adapt.first_steps import first_steps
 from recsys.encoder.adapt.loop import shuffled_batches, train_epochs
 from recsys.encoder.adapt.mlm import OwnHead, TiedHead, Vocabulary, head_for, hide, mlm_loss, vocabulary_of
-from recsys.encoder.config import AdaptConfig, EncoderConfig
+from recsys.encoder.adapt_config import AdaptConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.tokens import load_tokenizer
 from tests.encoder.tiny import Toy, random_tiny_encoder, toy

@@ -16,7 +16,8 @@ from recsys.core.errors import ConfigError
 from recsys.encoder import catalogue_cache
 from recsys.encoder.cache_folder import alone, put
 from recsys.encoder.catalogue_cache import Reuse, encode_once, model_key, token_keys
-from recsys.encoder.text_tower import TextCache, TextTower, encode_lower
+from recsys.encoder.text_cache import TextCache, encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 

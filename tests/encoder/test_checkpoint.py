@@ -27,7 +27,8 @@ from recsys.encoder.checkpoint import (
     write_manifest,
 )
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.text_tower import TextCache, TextTower, load_model
+from recsys.encoder.text_cache import TextCache
+from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 

@@ -5,14 +5,19 @@ from typing import Any
 import pytest
 
 from recsys.core.errors import ConfigError
-from recsys.encoder.config import AdaptConfig, EncoderConfig, TrainerConfig, schedule
+from recsys.encoder.adapt_config import AdaptConfig
+from recsys.encoder.config import EncoderConfig, schedule
+from recsys.encoder.trainer_config import TrainerConfig
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"preset": "tops"}, "encoder.preset: expected one of adapter, top, full, lora; found 'tops'"),
-        ({"pooling": "cls"}, "encoder.pooling: expected mean"),
+        (
+            {"preset": "tops"},
+            "encoder.preset: expected one of adapter, top, full, lora, small, static, auto; found 'tops'",
+        ),
+        ({"pooling": "max"}, "encoder.pooling: expected one of auto, mean, cls, last; found 'max'"),
         ({"lora_rank": 0}, "encoder.lora_rank: expected at least 1; found 0"),
         ({"lora_layers": -1}, "encoder.lora_layers: expected at least 0; found -1"),
         ({"lora_alpha": 0.0}, "encoder.lora_alpha: expected above 0; found 0.0"),

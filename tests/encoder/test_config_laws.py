@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.core.errors import ConfigError
-from recsys.encoder.config import PRESETS, EncoderConfig, TrainerConfig, schedule
+from recsys.encoder.config import PRESETS, EncoderConfig, schedule
+from recsys.encoder.trainer_config import TrainerConfig
 
 
 @pytest.mark.parametrize(

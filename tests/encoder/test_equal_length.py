@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.core.length_batches import length_batches
-from recsys.encoder import text_tower
+from recsys.encoder import text_cache
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.equal_length import GPU_TOKENS, equal_length_batches, pass_tokens, passes
-from recsys.encoder.text_tower import TextTower, encode_lower
+from recsys.encoder.text_cache import encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 
@@ -44,7 +45,7 @@ def test_the_vectors_and_what_the_top_reads_are_the_same(monkeypatch: pytest.Mon
     texts = [" ".join(text.split()[: 1 + i % 5]) for i, text in enumerate(world.texts)]
     tokens, cpu = tokenize(load_tokenizer(world.encoder), texts, 16), torch.device("cpu")
     raw, cache = encode_lower(tower, tokens, config, cpu)
-    monkeypatch.setattr(text_tower, "passes", lambda lengths, *_: equal_length_batches(lengths, 40))
+    monkeypatch.setattr(text_cache, "passes", lambda lengths, *_: equal_length_batches(lengths, 40))
     equal_raw, equal_cache = encode_lower(tower, tokens, config, cpu)
     assert torch.allclose(equal_raw, raw, atol=1e-6)
     items = np.array([7, 0, 39, 12])

@@ -17,7 +17,7 @@ from recsys.encoder.checkpoint import load
 from recsys.encoder.export import TUNED, check_graph, open_graph, run_graph
 from recsys.encoder.export_int8 import BOUNDS, NDCG, round_weights, sampled
 from recsys.encoder.holdout import Holdout
-from recsys.encoder.text_tower import TextCache
+from recsys.encoder.text_cache import TextCache
 from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
 from tests.encoder.tiny import exported, toy
 
@@ -138,7 +138,7 @@ def test_a_graph_out_of_bounds_leaves_the_vectors(
     strict = export.Bounds(least_cosine=2.0)
     monkeypatch.setattr(export, "check_graph", lambda *args: check_graph(*args, strict))
     world = toy()
-    with caplog.at_level(logging.WARNING, train.__name__):
+    with caplog.at_level(logging.WARNING, write.__name__):
         manifest = world.train(tmp_path, world.config(export="onnx"), world.trainer(max_epochs=1)).manifest
     assert manifest["engine"] == "vectors" and not (tmp_path / "encoder.onnx").exists()
     assert "expected torch's own vectors (cosine >= 2.0" in caplog.text

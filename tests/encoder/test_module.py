@@ -11,7 +11,8 @@ from recsys.core.errors import DataError
 from recsys.encoder.batch import histories
 from recsys.encoder.datamodule import PairData
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.text_tower import TextTower, encode_lower
+from recsys.encoder.text_cache import encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 

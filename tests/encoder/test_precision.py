@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from recsys.encoder.precision import bf16_on, choose_bf16
-from recsys.encoder.text_tower import TextTower, encode_lower
+from recsys.encoder.text_cache import encode_lower
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 

@@ -18,9 +18,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from recsys.encoder import train
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.resume import Keeper, training_key
+from recsys.encoder.trainer_config import TrainerConfig
 from tests.encoder.tiny import shown_lists, toy
 
 FILES = ("weights.safetensors", "user_tower.npz", "mean.npy", "raw.npy", "tuned.npy")

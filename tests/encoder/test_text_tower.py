@@ -10,7 +10,9 @@ import torch
 import transformers
 
 from recsys.core.errors import ConfigError
-from recsys.encoder.text_tower import TextCache, TextTower, encode_lower, load_model, mean_pool
+from recsys.encoder.pooling import mean_pool
+from recsys.encoder.text_cache import TextCache, encode_lower
+from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.tokens import Tokens, load_tokenizer, tokenize
 from tests.encoder.tiny import toy
 

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from recsys.core.errors import DataError
-from recsys.encoder.text_tower import TextCache
+from recsys.encoder.text_cache import TextCache
 from recsys.encoder.tokens import Tokens, check_readable, load_tokenizer, tokenize, unknown_tokens
 from tests.encoder.tiny import toy
 

@@ -209,7 +209,7 @@ def test_an_encoder_that_does_not_export_leaves_its_vectors(
 
     monkeypatch.setattr(export, "export_onnx", refuse)
     world = toy()
-    with caplog.at_level(logging.WARNING, train.__name__):
+    with caplog.at_level(logging.WARNING, write.__name__):
         manifest = world.train(tmp_path, world.config(export="onnx"), world.trainer(max_epochs=1)).manifest
     assert manifest["engine"] == "vectors"
     assert "does not export (no such operator): the bundle holds vectors only" in caplog.text

@@ -17,8 +17,9 @@ from transformers.utils import logging as transformers_logging
 from recsys.core.columns import CLICK, IMPRESSION, PURCHASE
 from recsys.core.log import EventLog, ListArrays, make_log
 from recsys.encoder.batch import PairArrays
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.train import EncoderResult, train_encoder
+from recsys.encoder.trainer_config import TrainerConfig
 
 JOINING = ["title", "description", ":", ";"]  # between the parts of an item's text
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

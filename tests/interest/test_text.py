@@ -74,6 +74,6 @@ def test_incomplete_folders_are_named(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"engine": "vectors"}))
     assert not can_encode(folder)
     with pytest.raises(
-        BundleError, match=r"expected an exported text tower \(engine onnx\); found engine vectors"
+        BundleError, match=r"expected an exported text tower \(engine onnx or static\); found engine vectors"
     ):
         TextTower.load(folder)

@@ -126,7 +126,7 @@ def _limits(manifest: Mapping[str, Any]) -> str:
         "- A user's vector reads the last events only, "
         f"{manifest['config']['read_history']} of them at most.",
     ]
-    if speed := manifest.get("texts_per_second"):
+    if speed := manifest.get("texts_per_s"):
         lines.append(
             f"- Speed: {speed:,.0f} texts a second through the pretrained model where it was trained."
         )

@@ -12,20 +12,25 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from recsys.core.seeding import seed_everything
+from recsys.encoder import auto
 from recsys.encoder.adapt.first_steps import first_steps
-from recsys.encoder.catalogue_cache import encode_once
 from recsys.encoder.checkpoint import load_adapted
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.datamodule import PairData
 from recsys.encoder.precision import bf16_on
 from recsys.encoder.pretrained import resolve
-from recsys.encoder.text_tower import TextCache, TextTower
+from recsys.encoder.text_cache import TextCache
+from recsys.encoder.text_tower import TextTower, read_pad_id
+from recsys.encoder.tiers import encode_tier
 from recsys.encoder.token_cache import cached_tokens
 from recsys.encoder.tokens import Tokens, check_readable, load_tokenizer
+from recsys.encoder.trainer_config import TrainerConfig
 
 
 class Catalogue(NamedTuple):
     """The texts as training reads them: made once, for one training after another."""
 
+    config: EncoderConfig  # with the preset that `auto` chose
     folder: Path
     tokenizer: Tokenizer
     tokens: Tokens
@@ -34,11 +39,10 @@ class Catalogue(NamedTuple):
     cache: TextCache
     random: Tensor  # torch's random state after the pretrained model was loaded
     adapted: list[dict[str, Any]]  # rows of the first steps on the texts alone, where there were any
-    adapted_s: float  # their seconds
+    notes: dict[str, Any]  # for the manifest: what the tier and `auto` say
     unknown: float  # share of tokens that the tokenizer does not know
     work: dict[str, int]  # how many texts were tokenised, encoded, found
-    encoded_s: float
-    texts_per_second: float
+    seconds: dict[str, float]  # of each part of it
 
 
 @contextlib.contextmanager
@@ -66,6 +70,7 @@ def encode_catalogue(
     config: EncoderConfig,
     trainer: TrainerConfig,
     known: NDArray[Any],
+    pairs: PairData | None = None,
     start: Path | None = None,
     cache_folder: Path | None = None,
 ) -> Catalogue:
@@ -77,31 +82,43 @@ def encode_catalogue(
         As `recsys.encoder.train.train_encoder` has them.
     known : int array
         Codes of the items whose texts the pretrained model may adapt to.
+    pairs : PairData, optional
+        What will teach; the preset auto needs it to estimate the time.
     start : Path, optional
         The folder of an encoder whose adapted model is taken instead.
     cache_folder : Path, optional
         Keeps tokens and what the pretrained model makes of them for other runs.
     """
-    folder = resolve(config.name_or_path)
+    folder, device = resolve(config.name_or_path), device_of(trainer.accelerator)
+    began, notes = time.monotonic(), dict[str, Any]()
     with torch_settings(trainer):
         tokenizer = load_tokenizer(folder)
         tokens, tokenised = cached_tokens(
-            tokenizer, texts, config.max_tokens, cache_folder and cache_folder / "tokens"
+            tokenizer,
+            texts,
+            config.max_tokens,
+            cache_folder and cache_folder / "tokens",
+            read_pad_id(folder),
         )
         unknown = check_readable(tokenizer, tokens, texts, config.allow_unknown_tokens)
+        if config.preset == "auto":
+            assert pairs is not None, "auto estimates the steps over the pairs too"
+            config, notes["auto"] = auto.decide(folder, tokens, pairs, config, trainer, device)
+    with torch_settings(trainer):  # anew: what was measured before must not matter
         text = TextTower(folder, config)
         random = torch.get_rng_state()
-        device = device_of(trainer.accelerator)
         text.to(device).bf16 = bf16_on(trainer.precision, device)
         loaded, adapted = time.monotonic(), list[dict[str, Any]]()
         if start is not None:
             load_adapted(text, start)
         else:
             adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
-        began = time.monotonic()
-        raw, cache, reuse = encode_once(text, tokens, config, device, cache_folder and cache_folder / "texts")
-        encoded_s = time.monotonic() - began
+        ready = time.monotonic()
+        raw, cache, reuse, told = encode_tier(
+            text, tokens, config, trainer, start, cache_folder and cache_folder / "texts"
+        )
     return Catalogue(
+        config,
         folder,
         tokenizer,
         tokens,
@@ -110,9 +127,8 @@ def encode_catalogue(
         cache,
         random,
         adapted,
-        adapted_s=began - loaded,
-        unknown=unknown,
+        notes | told,
+        unknown,
         work={"tokenised": tokenised, **reuse._asdict()},
-        encoded_s=encoded_s,
-        texts_per_second=reuse.encoded / encoded_s,
+        seconds={"load": loaded - began, "adapt": ready - loaded, "encode": time.monotonic() - ready},
     )

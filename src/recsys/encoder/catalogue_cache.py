@@ -23,7 +23,8 @@ from recsys.core.artefact import read_array
 from recsys.core.errors import BundleError
 from recsys.encoder.cache_folder import alone, put
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.text_tower import TextCache, TextTower, check_size, encode_lower, room
+from recsys.encoder.text_cache import TextCache, check_size, encode_lower, room
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import Tokens
 
 Array = NDArray[Any]
@@ -82,7 +83,7 @@ def model_key(tower: TextTower, config: EncoderConfig) -> str:
         FORMAT,
         type(base).__name__,
         told,
-        config.pooling,
+        tower.pooling,
         tower.depth - tower.top_layers,
         tower.top_layers > 0,
         tower.bf16,

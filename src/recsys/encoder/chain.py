@@ -19,10 +19,12 @@ from recsys.core.artefact import link_or_copy
 from recsys.core.log import EventLog, ListArrays, PairArrays
 from recsys.encoder import checkpoint
 from recsys.encoder.catalogue import Catalogue, encode_catalogue
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.pretrained import file_sha256, resolve
 from recsys.encoder.resume import remove_empty, training_key
-from recsys.encoder.train import EncoderResult, train_encoder
+from recsys.encoder.teaching import make_teaching
+from recsys.encoder.train import EncoderResult, check_input, train_encoder
+from recsys.encoder.trainer_config import TrainerConfig
 
 
 class Slice(NamedTuple):
@@ -62,12 +64,29 @@ def train_chain(
     start : Path, optional
         The folder of an encoder of the same configuration that the first slice goes on from.
     """
-    known = np.unique(np.asarray(slices[0].known_items, np.int64))
-    catalogue = encode_catalogue(texts, config, trainer, known, start, cache_folder)
-    if len(slices) == 1:
-        return _train(
-            slices[0], texts, log, config, trainer, out_folder, clock, start, resume, catalogue, ids
+    first, *others = slices
+    if not others:
+        return train_encoder(
+            texts,
+            first.pairs,
+            log,
+            config,
+            trainer,
+            out_folder,
+            clock=clock,
+            known_items=first.known_items,
+            lists=first.lists,
+            start=start,
+            window=first.window,
+            ids=ids,
+            resume=resume,
+            cache_folder=cache_folder,
         )
+    known = np.unique(np.asarray(first.known_items, np.int64))
+    check_input(texts, first.pairs, known)
+    taught = make_teaching(first.pairs, first.lists, log, known, config, trainer, clock)
+    catalogue = encode_catalogue(texts, config, trainer, known, taught.pairs, start, cache_folder)
+    config = catalogue.config
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
         kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start, ids)

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from recsys.core.artefact import link_or_copy, read_archive, read_json, reading, require
 from recsys.core.errors import BundleError
-from recsys.encoder.config import EncoderConfig, TrainerConfig, read_settings, schedule
+from recsys.encoder import small
+from recsys.encoder.config import EncoderConfig, read_settings, schedule
 from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256
 from recsys.encoder.text_tower import TextTower
+from recsys.encoder.trainer_config import TrainerConfig
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
@@ -109,6 +111,8 @@ def load(folder: Path) -> EncoderModule:
     _check_files(folder)
     with reading(folder / PRETRAINED, "the pretrained encoder", AGAIN):
         text = TextTower(folder / PRETRAINED, config)
+    if config.preset == "small":
+        small.restore(text, folder)
     load_adapted(text, folder)
     ids = _load_ids(folder, config, text.dims)
     module = EncoderModule(text, config, trainer, schedule(config, trainer), total_steps=1, ids=ids)

@@ -4,50 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal, get_type_hints
 
-from recsys.core.checks import MOST_SEED, Range, above, at_least, check_choice, check_numbers
+from recsys.core.checks import Range, above, at_least, check_choice, check_numbers
+from recsys.core.errors import ConfigError
 from recsys.core.log import HISTORY
+from recsys.encoder.adapt_config import AdaptConfig
 from recsys.encoder.ids_config import IdsConfig
+from recsys.encoder.trainer_config import TrainerConfig
 
-Preset = Literal["adapter", "top", "full", "lora"]
-PRESETS = ("adapter", "top", "full", "lora")
-_EPOCHS = {"adapter": 4, "top": 1, "full": 1, "lora": 1}
-
-
-@dataclass(frozen=True)
-class AdaptConfig:
-    """First steps of the language model on the catalogue alone, before anything else is trained.
-
-    All of its layers are trained on the texts of the known items. What follows takes the adapted model
-    for the pretrained one, and the trained folder holds its weights. Nothing is done where training goes
-    on from a folder.
-
-    Parameters
-    ----------
-    mlm_epochs : int
-        Epochs of masked language modelling.
-    contrastive_epochs : int
-        Epochs that bring the first part of an item's text (its title) near to the rest of it; after
-        those of masked language modelling.
-    batch : int
-        Texts of a step, or pairs of parts, each the others' negative.
-    lr : float
-        Learning rate at the start; it falls linearly to a tenth.
-    """
-
-    mlm_epochs: int = 0
-    contrastive_epochs: int = 0
-    batch: int = 64
-    lr: float = 5e-5
-
-    def __post_init__(self) -> None:
-        check_numbers(
-            self,
-            "encoder.adapt",
-            mlm_epochs=at_least(0),
-            contrastive_epochs=at_least(0),
-            batch=at_least(2),
-            lr=above(0),
-        )
+Preset = Literal["adapter", "top", "full", "lora", "small", "static", "auto"]
+PRESETS = ("adapter", "top", "full", "lora", "small", "static", "auto")
+_EPOCHS = {"adapter": 4, "top": 1, "full": 1, "lora": 1, "small": 4, "static": 4}
+_SMALL_LAYERS = 3
 
 
 @dataclass(frozen=True)
@@ -58,10 +25,20 @@ class EncoderConfig:
     ----------
     name_or_path : str
         "minilm", or the folder of any Hugging Face encoder. Nothing is fetched from a hub.
-    preset : {"adapter", "top", "full", "lora"}
+    preset : {"adapter", "top", "full", "lora", "small", "static", "auto"}
         What is trained of the language model: nothing (its vectors are cached), its last
         ``top_layers`` layers (over cached lower activations), all of it, or low-rank adapters beside its
-        linear layers.
+        linear layers. "small" and "static" train as "adapter" does; "small" over a model of fewer layers
+        that is taught the whole one's vectors, "static" with a table of token vectors fitted in its place
+        at the end. "auto" chooses among all of these but "lora".
+    layers : int
+        Layers that preset small keeps; 0: three. Other presets have them all.
+    distil_texts : int
+        Most texts that presets small and static learn from; the large model encodes no other.
+    distil_passes : int
+        Passes over these texts that teach the small model.
+    budget_minutes : float
+        What preset auto may take.
     top_layers : int
     freeze_embeddings : bool
         Preset full: the token embeddings stay as they are, often half of the weights.
@@ -76,7 +53,10 @@ class EncoderConfig:
         Longer texts are cut.
     allow_unknown_tokens : bool
         Train although more than 30 % of the catalogue's tokens are unknown to the encoder.
-    pooling : {"mean"}
+    pooling : {"auto", "mean", "cls", "last"}
+        How the tokens' hidden states become one vector: their mean, that of the first or of the last
+        token. "auto": as the encoder's own ``1_Pooling/config.json`` says; without one the last token of
+        a causal model, else the mean.
     adapter_size, queries, rank : int
         Width of the residual adapter; number of attention queries; rank of the heads' residual.
     history : int
@@ -136,6 +116,10 @@ class EncoderConfig:
 
     name_or_path: str = "minilm"
     preset: str = "top"
+    layers: int = 0
+    distil_texts: int = 10_000
+    distil_passes: int = 3
+    budget_minutes: float = 20.0
     top_layers: int = 2
     freeze_embeddings: bool = False
     lora_layers: int = 0
@@ -143,7 +127,7 @@ class EncoderConfig:
     lora_alpha: float = 16.0
     max_tokens: int = 64
     allow_unknown_tokens: bool = False
-    pooling: str = "mean"
+    pooling: str = "auto"
     adapter_size: int = 128
     queries: int = 4
     rank: int = 64
@@ -174,7 +158,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         check_choice("encoder.preset", self.preset, PRESETS)
-        check_choice("encoder.pooling", self.pooling, ("mean",))
+        check_choice("encoder.pooling", self.pooling, ("auto", "mean", "cls", "last"))
         check_choice("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
         check_choice("encoder.export", self.export, ("onnx", "onnx_int8", "vectors"))
         check_choice("encoder.loss", self.loss, ("softmax", "full_softmax", "bce"))
@@ -182,6 +166,10 @@ class EncoderConfig:
         check_numbers(
             self,
             "encoder",
+            layers=at_least(0),
+            distil_texts=at_least(2),
+            distil_passes=at_least(1),
+            budget_minutes=above(0),
             top_layers=at_least(1),
             lora_layers=at_least(0),
             lora_rank=at_least(1),
@@ -208,76 +196,26 @@ class EncoderConfig:
             grad_cache_tokens=at_least(0),
             cache_gib=above(0),
         )
+        if self.layers and self.preset not in ("small", "auto"):
+            raise ConfigError(
+                "encoder.layers",
+                expected=f"0 with preset {self.preset}, which has all layers",
+                found=str(self.layers),
+                do="Set encoder.preset=small, or leave it out.",
+            )
 
+        if self.preset in ("small", "auto") and (self.adapt.mlm_epochs or self.adapt.contrastive_epochs):
+            raise ConfigError(
+                "encoder.adapt",
+                expected=f"no first steps with preset {self.preset}",
+                found=f"{self.adapt.mlm_epochs} and {self.adapt.contrastive_epochs} epochs",
+                do="Leave them out, or name another preset.",
+            )
 
-@dataclass(frozen=True)
-class TrainerConfig:
-    """How long and how fast.
-
-    Parameters
-    ----------
-    max_epochs : int
-        Main epochs (beside warm-up and polish); 0: the preset's own (adapter 4, top 1, full 1).
-    batch_size : int
-        Pairs of a step while the language model rests.
-    lr, text_lr : float
-        Learning rate of adapter and user tower; of the language model's layers.
-    weight_decay : float
-    seed : int
-    threads : int
-        0: as torch finds it.
-    patience : int
-        Epochs without a better hold-out before it stops; 0: never.
-    holdout : float
-        Share of the pairs, the last in time, kept out to choose the epoch.
-    holdout_max : int
-        Most pairs of the hold-out that are ranked.
-    accelerator : str
-        "auto", "cpu" or "gpu", as Lightning has them.
-    precision : {"auto", "fp32", "bf16"}
-        Of the language model's arithmetic; heads and losses are always float32. "auto" is bf16 on a GPU
-        that has it, and fp32 on a CPU, where bf16 is several times as slow.
-    limit_minutes : float
-        Ends training at the next step after so long; 0: no limit.
-    save_every_s : float
-        Seconds between two states of the training on disk, from which it goes on after a kill; 0: one
-        before each step.
-    """
-
-    max_epochs: int = 0
-    batch_size: int = 256
-    lr: float = 1e-3
-    text_lr: float = 1e-4
-    weight_decay: float = 0.01
-    seed: int = 0
-    threads: int = 0
-    patience: int = 2
-    holdout: float = 0.1
-    holdout_max: int = 2000
-    accelerator: str = "auto"
-    precision: str = "auto"
-    limit_minutes: float = 0.0
-    save_every_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        check_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-        check_choice("trainer.precision", self.precision, ("auto", "fp32", "bf16"))
-        check_numbers(
-            self,
-            "trainer",
-            max_epochs=at_least(0),
-            batch_size=at_least(1),
-            lr=at_least(0),
-            text_lr=at_least(0),
-            weight_decay=at_least(0),
-            seed=at_least(0, MOST_SEED),
-            threads=at_least(0),
-            patience=at_least(0),
-            holdout=Range(0, 1, open_most=True),
-            holdout_max=at_least(1),
-            limit_minutes=at_least(0),
-            save_every_s=at_least(0),
-        )
+    @property
+    def kept_layers(self) -> int:
+        """Layers that preset small keeps."""
+        return self.layers or _SMALL_LAYERS
 
 
 def read_settings(told: Mapping[str, Any]) -> EncoderConfig:
@@ -300,6 +238,6 @@ def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
     lists = ["lists"] * config.list_epochs if config.lists != "none" else []
     if config.lists == "alone":
         return lists
-    if config.preset == "adapter":
+    if config.preset in ("adapter", "small", "static"):
         return ["pairs"] * main + lists
     return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs + lists

@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from recsys.core.log import ListArrays, PairArrays
 from recsys.encoder.batch import Histories, ListBatch, StepBatch, purchase_weight
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.lightning import pl
 from recsys.encoder.losses.sampled_softmax import inclusion_log_q
+from recsys.encoder.trainer_config import TrainerConfig
 
 Array = NDArray[Any]
 

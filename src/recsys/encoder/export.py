@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from recsys.core.errors import BundleError
 from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.text_tower import TextCache
+from recsys.encoder.text_cache import TextCache
 from recsys.encoder.tokens import Tokens
 from recsys.encoder.user_tower import UserTower
 

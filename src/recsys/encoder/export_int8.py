@@ -18,7 +18,7 @@ from recsys.core.length_batches import length_batches
 from recsys.encoder.export import TUNED, Bounds, check_graph, open_graph, run_graph
 from recsys.encoder.holdout import Holdout
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.text_tower import TextCache
+from recsys.encoder.text_cache import TextCache
 from recsys.encoder.tokens import Tokens
 
 Array = NDArray[Any]

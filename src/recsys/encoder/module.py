@@ -12,7 +12,7 @@ from torch import Tensor
 from recsys.core.errors import DataError
 from recsys.core.length_batches import length_batches
 from recsys.encoder.batch import ListBatch, StepBatch
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.equal_length import pass_tokens
 from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
@@ -23,7 +23,9 @@ from recsys.encoder.losses.listwise import listwise_softmax
 from recsys.encoder.losses.sampled_softmax import sampled_softmax
 from recsys.encoder.resumable import Resumable
 from recsys.encoder.table_optimizer import TableAdamW, clip_dense, parameter_groups
-from recsys.encoder.text_tower import TextCache, TextTower
+from recsys.encoder.text_cache import TextCache
+from recsys.encoder.text_tower import TextTower
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
 
 Array = NDArray[Any]

@@ -25,10 +25,11 @@ from torch import Tensor
 
 from recsys.core.artefact import reading, require
 from recsys.core.errors import BundleError
-from recsys.encoder.config import EncoderConfig, TrainerConfig
+from recsys.encoder.config import EncoderConfig
 from recsys.encoder.datamodule import PairModule
 from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.trainer_config import TrainerConfig
 
 LOG = logging.getLogger(__name__)
 FORMAT = 1

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recsys.encoder.config import TrainerConfig
 from recsys.encoder.id_tower import IdTower
+from recsys.encoder.trainer_config import TrainerConfig
 
 EPS = 1e-8
 ROWWISE = "rowwise"  # marks the group of the tables

@@ -6,10 +6,10 @@ final norm stay the model's own. It is compared with the whole model when it is 
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from recsys.core.errors import ConfigError
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.equal_length import passes
 from recsys.encoder.lora import add_adapters, merged
+from recsys.encoder.pooling import POOLINGS, choose_pooling
 from recsys.encoder.precision import language_model
-from recsys.encoder.tokens import Tokens
 
 Array = NDArray[Any]
 
@@ -42,13 +41,23 @@ def load_model(folder: Path) -> nn.Module:
     messages.disable_progress_bar()
     messages.set_verbosity_error()
     model = transformers.AutoModel.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
+    if getattr(model.config, "is_encoder_decoder", False):
+        raise ConfigError(
+            "encoder.name_or_path",
+            expected="an encoder, or a decoder alone",
+            found=f"{type(model).__name__}, which is both",
+            do="Use an encoder such as BERT, MPNet or XLM-R, or a decoder such as Qwen.",
+        )
+    model.config.use_cache = (
+        False  # of a decoder's keys and values: it saves nothing where texts are read once
+    )
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     model = model.eval()  # and it stays there: vectors of training are then those of use
     return cast(nn.Module, model.requires_grad_(False))
 
 
-def _layers(model: nn.Module) -> tuple[nn.Module, str, nn.ModuleList] | None:
+def layer_stack(model: nn.Module) -> tuple[nn.Module, str, nn.ModuleList] | None:
     """The module that holds the stack of layers, its attribute's name, and the stack."""
     depth = int(cast(Any, model).config.num_hidden_layers)
     for parent in model.modules():
@@ -60,8 +69,9 @@ def _layers(model: nn.Module) -> tuple[nn.Module, str, nn.ModuleList] | None:
 
 def _top_of(model: nn.Module, layers: int, setting: str) -> nn.Module:
     """A copy of the model with its last layers only, which takes hidden states."""
-    found = _layers(model)
-    if found is None or not hasattr(model, "embeddings"):
+    found = layer_stack(model)
+    entry = next((name for name in ("embeddings", "embed_tokens") if hasattr(model, name)), None)
+    if found is None or entry is None:
         raise ConfigError(
             "encoder.preset",
             expected="'adapter' or 'full' for this encoder",
@@ -76,19 +86,50 @@ def _top_of(model: nn.Module, layers: int, setting: str) -> nn.Module:
             found=str(layers),
             do="Lower it, or set encoder.preset=full.",
         )
+    embeddings = getattr(model, entry)
     setattr(parent, name, nn.ModuleList(stack[len(stack) - layers :]))
-    embeddings = model.embeddings
-    model.embeddings = _TakeHidden()
+    setattr(model, entry, _TakeHidden())
     top = copy.deepcopy(model)
     setattr(parent, name, stack)
-    model.embeddings = embeddings
+    setattr(model, entry, embeddings)
+    keep_layers(cast(Any, top).config, range(len(stack) - layers, len(stack)))
     return top
 
 
-def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Mean hidden state of real tokens: (texts, tokens, dims) and (texts, tokens) to (texts, dims)."""
-    weight = mask.unsqueeze(-1).to(hidden.dtype)
-    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+def keep_layers(config: Any, kept: Sequence[int]) -> None:
+    """Make a model's configuration say which of its layers are left: some have kinds of attention."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None:
+        config.layer_types = [kinds[i] for i in kept]
+    config.num_hidden_layers = len(kept)
+
+
+def _longest(model: nn.Module) -> int | None:
+    """The most tokens that a model can read; none where it does not say.
+
+    Where the position table has a row for padding (RoBERTa, XLM-R, MPNet), positions start behind it.
+    """
+    rows = getattr(cast(Any, model).config, "max_position_embeddings", None)
+    if rows is None:
+        return None
+    tables = (m for name, m in model.named_modules() if name.endswith("position_embeddings"))
+    padding = next((getattr(table, "padding_idx", None) for table in tables), None)
+    return int(rows) - (0 if padding is None else int(padding) + 1)
+
+
+def _pad_id(config: Any) -> int:
+    """The id that fills rows up: the pad token, else the end of a text, else 0 (nothing reads it)."""
+    for name in ("pad_token_id", "eos_token_id"):
+        value = getattr(config, name, None)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, int) and value >= 0:
+            return value
+    return 0
+
+
+def read_pad_id(folder: Path) -> int:
+    """The id that fills rows up, by an encoder's configuration alone."""
+    return _pad_id(transformers.AutoConfig.from_pretrained(str(folder), local_files_only=True))
 
 
 class TextTower(nn.Module):
@@ -106,6 +147,8 @@ class TextTower(nn.Module):
         Trained layers over cached hidden states; 0: none, or all of them over token ids.
     bf16 : bool
         Whether the language model runs mixed with bfloat16.
+    kept : tuple of int
+        The layers that a small model has of the pretrained one; empty where it has them all.
     adapted : bool
         Whether ``base`` is no longer what the folder holds, so that it belongs into a checkpoint.
     """
@@ -114,11 +157,13 @@ class TextTower(nn.Module):
         super().__init__()
         self.base = load_model(folder)
         self.config, self.bf16, self.adapted = config, False, False
+        self.kept: tuple[int, ...] = ()
         hf = cast(Any, self.base).config
         self.dims = int(hf.hidden_size)
-        self.pad_id = int(getattr(hf, "pad_token_id", None) or 0)
-        longest = int(getattr(hf, "max_position_embeddings", None) or config.max_tokens)
-        if config.max_tokens > longest:
+        self.pooling = choose_pooling(folder, hf, config.pooling)
+        self.pad_id = _pad_id(hf)
+        longest = _longest(self.base)
+        if longest is not None and config.max_tokens > longest:
             raise ConfigError(
                 "encoder.max_tokens",
                 expected=f"at most {longest}, what this encoder can read",
@@ -166,7 +211,7 @@ class TextTower(nn.Module):
         with language_model(self.bf16, ids.device):
             out = self.base(input_ids=ids, attention_mask=mask, output_hidden_states=self.top_layers > 0)
         hidden = out.hidden_states[self.depth - self.top_layers] if self.top_layers else ids
-        return hidden, mean_pool(out.last_hidden_state.float(), mask)
+        return hidden, POOLINGS[self.pooling](out.last_hidden_state.float(), mask)
 
     def upper(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """Trained pooled vectors, from hidden states (some layers are trained) or token ids (all are)."""
@@ -174,7 +219,7 @@ class TextTower(nn.Module):
         name = "inputs_embeds" if self.top_layers else "input_ids"
         with language_model(self.bf16, inputs.device):
             hidden = self.top(**{name: inputs}, attention_mask=mask).last_hidden_state
-        return mean_pool(hidden.float(), mask)
+        return POOLINGS[self.pooling](hidden.float(), mask)
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Token ids to pooled vectors, pretrained and trained; the lower layers run once."""
@@ -193,94 +238,3 @@ class TextTower(nn.Module):
                 found=f"{type(self.base).__name__} changed by {(raw - tuned).abs().max():.2g}",
                 do="Set encoder.preset=adapter or full.",
             )
-
-
-class TextCache:
-    """What the trained part reads of each catalogue text: cached hidden states, or token ids.
-
-    Parameters
-    ----------
-    tokens : Tokens
-    pad_id : int
-    hidden : Tensor, shape (tokens, dims), optional
-        Lower activations of the same tokens; without it the ids are what is read.
-    starts : int64 array, shape (texts,), optional
-        Where each text begins in ``hidden``, where its texts lie in another order.
-    """
-
-    def __init__(
-        self, tokens: Tokens, pad_id: int, hidden: Tensor | None = None, starts: Array | None = None
-    ) -> None:
-        self.offsets = tokens.offsets[:-1] if starts is None else starts
-        self.lengths = tokens.lengths()
-        self.pad_id = pad_id
-        self.values = torch.from_numpy(tokens.ids.astype(np.int64)) if hidden is None else hidden
-
-    def padded(self, items: Array) -> tuple[Tensor, Tensor]:
-        """Inputs (items, tokens[, dims]) and mask (items, tokens) of some items, padded to the longest.
-
-        Both lie where the values lie.
-        """
-        device = self.values.device
-        lengths = self.lengths[items]
-        place = np.arange(max(1, int(lengths.max())))
-        there = place[None, :] < lengths[:, None]
-        index = np.where(there, self.offsets[items][:, None] + place[None, :], 0)
-        inputs, mask = self.values[torch.from_numpy(index).to(device)], torch.from_numpy(there).to(device)
-        if inputs.dim() == 2:
-            inputs = inputs.masked_fill(~mask, self.pad_id)
-        return inputs, mask.to(torch.int64)
-
-
-def check_size(tower: TextTower, tokens: int, texts: int, config: EncoderConfig) -> None:
-    """Refuse a catalogue whose lower activations are larger than the cache may be."""
-    gib = tokens * tower.dims * (2 if tower.bf16 else 4) / 2**30
-    if tower.top_layers and gib > config.cache_gib:
-        raise ConfigError(
-            "encoder.cache_gib",
-            expected=f"{gib:.1f} GiB for the cached activations of {texts} texts",
-            found=f"{config.cache_gib:g}",
-            do="Raise it, lower encoder.max_tokens, or set encoder.preset=adapter.",
-        )
-
-
-@torch.no_grad()
-def encode_lower(
-    tower: TextTower, tokens: Tokens, config: EncoderConfig, device: torch.device
-) -> tuple[Tensor, TextCache]:
-    """Run the pretrained model once over the catalogue.
-
-    Returns
-    -------
-    Tensor, shape (texts, dims)
-        Pretrained pooled vectors.
-    TextCache
-        What the top layers read.
-    """
-    total, n = len(tokens.ids), len(tokens.offsets) - 1
-    keep = tower.top_layers > 0
-    check_size(tower, total, n, config)
-    ids = TextCache(tokens, tower.pad_id)
-    ids.values = ids.values.to(device)
-    hidden = room(total, tower, device) if keep else None
-    raw, starts, filled = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64), 0
-    for items in passes(ids.lengths, config, device.type):
-        inputs, mask = ids.padded(items)
-        lower, pooled = tower.lower(inputs, mask)
-        raw[torch.from_numpy(items).to(device)] = pooled
-        if hidden is not None:  # text after text in the order of the passes: one copy each
-            rows = lower[mask.bool()].to(hidden.dtype)
-            hidden[filled : filled + len(rows)].copy_(rows, non_blocking=True)
-            starts[items] = filled + np.concatenate(([0], np.cumsum(ids.lengths[items])[:-1]))
-            filled += len(rows)
-    raw = raw.cpu()  # waits for the copies as well
-    return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
-
-
-def room(tokens: int, tower: TextTower, device: torch.device) -> Tensor:
-    """Empty hidden states (tokens, dims): on the device, or beside it where they would fill half of it."""
-    dtype = torch.bfloat16 if tower.bf16 else torch.float32
-    size = tokens * tower.dims * dtype.itemsize
-    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
-        return torch.empty((tokens, tower.dims), dtype=dtype, pin_memory=True)
-    return torch.empty((tokens, tower.dims), dtype=dtype, device=device)

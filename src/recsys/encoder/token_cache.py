@@ -19,7 +19,7 @@ KEPT = 4  # catalogues; the one that was not asked for longest goes first
 
 
 def cached_tokens(
-    tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, folder: Path | None
+    tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, folder: Path | None, nothing: int = 0
 ) -> tuple[Tokens, int]:
     """The token ids of a catalogue, from the cache where it holds this very catalogue.
 
@@ -30,6 +30,8 @@ def cached_tokens(
     max_tokens : int
     folder : Path, optional
         Of the cache; without it nothing is kept.
+    nothing : int
+        As `tokenize` takes it.
 
     Returns
     -------
@@ -38,9 +40,9 @@ def cached_tokens(
         How many texts were tokenised: all or none.
     """
     if folder is None:
-        return tokenize(tokenizer, texts, max_tokens), len(texts)
+        return tokenize(tokenizer, texts, max_tokens, nothing), len(texts)
     tokenizer.no_truncation()  # what an earlier call set is no part of it
-    said = f"{hash_texts(texts)} {hash_texts([tokenizer.to_str()])} {max_tokens}"
+    said = f"{hash_texts(texts)} {hash_texts([tokenizer.to_str()])} {max_tokens} {nothing}"
     place = folder / hashlib.sha256(said.encode()).hexdigest()[:32]
     with alone(folder):
         if place.is_dir():
@@ -50,7 +52,7 @@ def cached_tokens(
                 return found, 0
             except BundleError:  # damaged: made anew
                 pass
-        tokens = tokenize(tokenizer, texts, max_tokens)
+        tokens = tokenize(tokenizer, texts, max_tokens, nothing)
         put(place, lambda beside: _write(tokens, beside))
         there = sorted((path for path in folder.iterdir() if path.is_dir()), key=_last_used)
         for old in there[:-KEPT]:

@@ -42,10 +42,13 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Tokens:
-    """Tokenise texts, each cut to ``max_tokens`` with its special tokens kept."""
+def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, nothing: int = 0) -> Tokens:
+    """Tokenise texts, each cut to ``max_tokens`` with its special tokens kept.
+
+    A text without a token (an empty one, where the tokenizer adds no special tokens) has one: ``nothing``.
+    """
     tokenizer.enable_truncation(max_length=max_tokens)
-    rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+    rows = [encoding.ids or [nothing] for encoding in tokenizer.encode_batch_fast(list(texts))]
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     flat = [token for row in rows for token in row]
@@ -101,3 +104,11 @@ def check_readable(tokenizer: Tokenizer, tokens: Tokens, texts: Sequence[str], a
         )
     LOG.warning("The encoder reads the items' texts badly: %s. Better %s.", found, MULTILINGUAL)
     return share
+
+
+def take(tokens: Tokens, texts: Array) -> Tokens:
+    """The tokens of some texts, in their order."""
+    lengths = tokens.lengths()[texts]
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    place = np.repeat(tokens.offsets[texts] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Tokens(offsets, tokens.ids[place])

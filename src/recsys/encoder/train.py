@@ -1,52 +1,45 @@
 """The one entry: texts, pairs and a log in; a folder with the exported towers out."""
 
-import datetime
-import logging
 import time
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ListArrays, PairArrays
-from recsys.core.progress import counting
-from recsys.encoder import checkpoint, export
-from recsys.encoder.bar import StepBar
-from recsys.encoder.batch import histories, select, select_lists
+from recsys.encoder import auto, checkpoint, tiers
 from recsys.encoder.card import describe
 from recsys.encoder.catalogue import Catalogue, device_of, encode_catalogue, torch_settings
-from recsys.encoder.config import EncoderConfig, TrainerConfig, schedule
-from recsys.encoder.datamodule import ListData, PairData, PairModule
-from recsys.encoder.export_int8 import export_int8
+from recsys.encoder.config import EncoderConfig, schedule
+from recsys.encoder.datamodule import PairModule
 from recsys.encoder.fingerprint import hash_data
-from recsys.encoder.holdout import Holdout, ListHoldout, split_by_time
+from recsys.encoder.fit import fit
 from recsys.encoder.id_tower import make_id_tower
-from recsys.encoder.lightning import pl
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import weights_sha256
 from recsys.encoder.resume import Keeper, training_key
-from recsys.encoder.tokens import Tokens
+from recsys.encoder.teaching import make_teaching
+from recsys.encoder.trainer_config import TrainerConfig
 from recsys.encoder.user_tower import HEADS
+from recsys.encoder.write import write_towers
 
 Array = NDArray[Any]
-LOG = logging.getLogger(__name__)
 
 
 class EncoderResult(NamedTuple):
     """What training gives back."""
 
-    history: list[dict[str, Any]]  # one row an epoch, first steps and start first: losses, metrics, seconds
+    history: list[dict[str, Any]]  # one row an epoch, the start first: losses, hold-out metrics, seconds
     manifest: dict[str, Any]  # as written to manifest.json
 
 
-def _check(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
+def check_input(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
+    """Refuse a training that has nothing to learn from: no pairs, no texts, or no known items."""
     if not len(pairs.item):
         raise DataError(
             "training pairs",
@@ -65,45 +58,6 @@ def _check(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
         raise DataError(
             "known items", expected="at least one", found="none", do="Give the items of the window fit."
         )
-
-
-def _fit(
-    module: EncoderModule,
-    data: PairModule,
-    trainer: TrainerConfig,
-    folder: Path,
-    epochs: int,
-    keeper: Keeper | None,
-) -> None:
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    epoch, earlier = (keeper.take_up(module, data), keeper.earlier) if keeper else (0, 0.0)
-    left = max(60 * trainer.limit_minutes - earlier, 1e-3)  # a step closes the epoch that ran out of time
-    limit = datetime.timedelta(seconds=left) if trainer.limit_minutes else None
-    bar = counting("train the encoder", module.total_steps, "samples", data.steps_before())
-    with warnings.catch_warnings(), bar as advance:
-        # Lightning advises more loader processes; batches here are built in milliseconds
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning.*")
-        warnings.filterwarnings("ignore", module=r"lightning_fabric.*")
-        warnings.filterwarnings("ignore", message=r".*(treespec|TreeSpec).*")
-        lightning = pl.Trainer(
-            max_epochs=epochs,
-            max_time=limit,
-            accelerator="cpu" if device_of(trainer.accelerator).type == "cpu" else "gpu",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,
-            gradient_clip_val=1.0,
-            default_root_dir=str(folder),
-            barebones=False,
-            callbacks=[StepBar(advance), *([keeper] if keeper else [])],
-        )
-        progress: Any = lightning.fit_loop.epoch_progress.current
-        progress.processed = progress.completed = epoch
-        lightning.fit(module, datamodule=data)
 
 
 def train_encoder(
@@ -177,26 +131,19 @@ def train_encoder(
         The encoder cannot be found, split, cached, exported or resumed.
     """
     known = np.unique(np.asarray(known_items, np.int64))
-    _check(texts, pairs, known)
+    check_input(texts, pairs, known)
     out_folder.mkdir(parents=True, exist_ok=True)
-    kinds = schedule(config, trainer)
+    taught = make_teaching(pairs, lists, log, known, config, trainer, clock)
+    made = catalogue or encode_catalogue(texts, config, trainer, known, taught.pairs, start, cache_folder)
+    config = replace(config, preset=made.config.preset, layers=made.config.layers)
+    text, tokens, began = made.text, made.tokens, time.monotonic()
     with torch_settings(trainer):
-        made = catalogue or encode_catalogue(texts, config, trainer, known, start, cache_folder)
-        tokens, text, raw = made.tokens, made.text, made.raw
         torch.set_rng_state(made.random)
-        encoded = time.monotonic()
-
-        fit, kept = split_by_time(pairs, trainer.holdout)
-        learn, held = select(pairs, fit), select(pairs, kept)
-        past = histories(log, learn.head, config.history, clock)
-        holdout = Holdout(
-            held, histories(log, held.head, config.read_history, clock), known, trainer.holdout_max
-        )
-        shown, held_lists = _lists(lists, log, config, trainer, clock)
-        data = PairModule(PairData(learn, past, known, config), tokens.lengths(), kinds, trainer, shown)
+        kinds = schedule(config, trainer)
+        data = PairModule(taught.pairs, tokens.lengths(), kinds, trainer, taught.lists)
         tower = make_id_tower(config.ids, ids, known, text.dims, trainer.seed)
         module = EncoderModule(text, config, trainer, kinds, data.total_steps(), tower)
-        module.prepare(raw.clone(), made.cache, known, holdout, held_lists)
+        module.prepare(made.raw.clone(), made.cache, known, taught.holdout, taught.held_lists)
         if start is not None:
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
@@ -207,14 +154,25 @@ def train_encoder(
             clocked = (np.array([clock]), *read, *buckets)
             key = training_key(config, trainer, module.state_dict(), clocked)
             keeper = Keeper(resume, key, trainer.save_every_s)
-        _fit(module, data, trainer, out_folder, len(kinds), keeper)
+        fit(module, data, trainer, out_folder, keeper)
         module.restore_best()
         module.cpu()
-        trained_s = time.monotonic() - encoded + (keeper.earlier if keeper else 0.0)
-        engine, check = _write(module, raw, tokens, config, out_folder)
+        trained_s = time.monotonic() - began + (keeper.earlier if keeper else 0.0)
+        engine, check = write_towers(module, made.raw, tokens, config, out_folder)
+        best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
+        notes = made.notes | {
+            "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
+            "texts_per_s": tiers.texts_per_s(text, tokens, config),
+        }
+        if engine == "static":
+            notes = tiers.write_static(module, made.raw, tokens, config, out_folder, notes)
+    seconds = made.seconds | {"train": trained_s, "write": time.monotonic() - began - trained_s}
+    seconds["all"] = sum(seconds.values())
+    if "auto" in notes:
+        notes["auto"] = notes["auto"] | {"took_s": seconds["all"]}
+        print(auto.compare(notes["auto"], config.preset, seconds["all"]), flush=True)
     checkpoint.save_pretrained(made.folder, module, out_folder)
     made.tokenizer.save(str(out_folder / "tokenizer.json"))
-    best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
     manifest = describe(
         out_folder,
         {
@@ -223,6 +181,7 @@ def train_encoder(
             "model": config.name_or_path,
             "model_sha256": weights_sha256(made.folder),
             "preset": config.preset,
+            "pooling": text.pooling,
             "dims": text.dims,
             "heads": list(HEADS),
             "max_tokens": config.max_tokens,
@@ -230,75 +189,21 @@ def train_encoder(
             "unknown_tokens": made.unknown,
             "clock": clock,
             "window": dict(window or {}),
-            "pairs": {"learned": len(fit), "holdout": len(holdout)},
-            "lists": {"learned": len(shown or ()), "holdout": len(held_lists or ())},
+            **taught.counts(),
             "known_items": len(known),
             "data": hash_data(texts, pairs, log, known, lists if config.lists != "none" else None),
-            "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
             "best_epoch": best["epoch"],
             "export_check": check,
             "adapted": text.adapted,
             "work": made.work,
-            "texts_per_second": made.texts_per_second,
-            "seconds": {
-                "adapt": made.adapted_s,
-                "encode": made.encoded_s,
-                "train": trained_s,
-                "all": made.adapted_s + made.encoded_s + time.monotonic() - encoded,
-            },
+            "seconds": seconds,
             "ids": None if tower is None else tower.manifest(),
             "config": asdict(config),
             "trainer": asdict(trainer),
-        },
+        }
+        | notes,
         module.rows,
     )
     if keeper is not None:
         keeper.remove()
     return EncoderResult(made.adapted + module.rows, manifest)
-
-
-def _lists(
-    lists: ListArrays | None, log: EventLog, config: EncoderConfig, trainer: TrainerConfig, clock: bool
-) -> tuple[ListData | None, ListHoldout | None]:
-    """The lists to learn from and those kept out, where lists teach."""
-    if config.lists == "none":
-        return None, None
-    if lists is None or not len(lists.user):
-        raise DataError(
-            "encoder.lists",
-            expected="logged lists in the window fit, each with something taken and something left",
-            found="none",
-            do="Set encoder.lists=none, log impressions with their request_id, or move split.rank.",
-        )
-    learn, held = (select_lists(lists, index) for index in split_by_time(lists, trainer.holdout))
-    past = histories(log, learn.head, config.history, clock)
-    before = histories(log, held.head, config.read_history, clock)
-    return ListData(learn, past), ListHoldout(ListData(held, before), trainer.holdout_max)
-
-
-def _write(
-    module: EncoderModule, raw: Tensor, tokens: Tokens, config: EncoderConfig, folder: Path
-) -> tuple[str, dict[str, float]]:
-    """Export the towers; the engine of the text tower, and how near the export is to torch."""
-    checkpoint.save_weights(module, folder)
-    export.save_user_tower(module.user, folder / "user_tower.npz", config.read_history)
-    export.save_ids(module.ids, folder / "ids.npz")
-    np.save(folder / "mean.npy", module.head.mean.numpy(), allow_pickle=False)
-    with torch.no_grad():
-        np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)
-        np.save(folder / "tuned.npy", module.head(module.bank).numpy(), allow_pickle=False)
-    if config.export != "vectors":
-        try:
-            path = folder / "encoder.onnx"
-            check = export.export_onnx(module, tokens, path, config.max_tokens)
-            return "onnx", export_int8(module, tokens, path) if config.export == "onnx_int8" else check
-        except DataError:
-            raise
-        except Exception as error:  # the exporter raises whatever the traced model makes it raise
-            (folder / "encoder.onnx").unlink(missing_ok=True)
-            LOG.warning(
-                "The encoder does not export (%s): the bundle holds vectors only, and an item that is not "
-                "in the catalogue will read as without text.",
-                str(error).splitlines()[0] if str(error) else type(error).__name__,
-            )
-    return "vectors", {}

@@ -44,7 +44,10 @@ class ItemHead(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Centred, normalised, with the trained residual."""
-        centred = self.raw(pooled)
+        return self.adapt(self.raw(pooled))
+
+    def adapt(self, centred: Tensor) -> Tensor:
+        """The trained residual on vectors that are centred already."""
         residual: Tensor = self.up(nn.functional.gelu(self.down(centred)))
         return unit(centred + residual)
 

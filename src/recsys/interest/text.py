@@ -15,7 +15,8 @@ from recsys.core.progress import track
 
 Array = NDArray[Any]
 
-GRAPH, TOKENIZER, MANIFEST = "encoder.onnx", "tokenizer.json", "manifest.json"
+GRAPH, TABLE, TOKENIZER, MANIFEST = "encoder.onnx", "static.npy", "tokenizer.json", "manifest.json"
+ENGINES = {"onnx": GRAPH, "static": TABLE}  # what encodes new texts, and the file it reads
 AGAIN = "Train the encoder (recsys train-encoder), or name or copy the whole of its folder."
 NEEDED = {"dims": int, "max_tokens": int, "pad_id": int, "sha256": dict}
 TOKEN_BUDGET = 2048  # tokens of one run, padding included: larger ones leave the caches and gain nothing
@@ -37,7 +38,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def can_encode(folder: Path) -> bool:
     """Whether new texts can be encoded; a vectors-only encoder knows the items of its catalogue alone."""
-    return bool(read_manifest(folder)["engine"] == "onnx")
+    return read_manifest(folder)["engine"] in ENGINES
+
+
+def _session(graph: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    with reading(graph, "an ONNX graph", AGAIN):
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 class TextTower:
@@ -65,7 +76,7 @@ class TextTower:
 
     @classmethod
     def load(cls, folder: Path, threads: int = 0) -> "TextTower":
-        """Load the tower of a trained encoder's folder.
+        """Load the tower of a trained encoder's folder, of whichever engine.
 
         Parameters
         ----------
@@ -79,42 +90,33 @@ class TextTower:
             The folder is incomplete, or its encoder did not export (engine "vectors").
         """
         manifest = read_manifest(folder)
-        if manifest["engine"] != "onnx":
+        if manifest["engine"] not in ENGINES:
             raise BundleError(
                 f"the encoder in {folder}",
-                expected="an exported text tower (engine onnx)",
+                expected=f"an exported text tower (engine {' or '.join(ENGINES)})",
                 found=f"engine {manifest['engine']}",
                 do="Use its stored vectors; to encode new texts train an encoder that exports.",
             )
-        for name in (GRAPH, TOKENIZER):
+        engine = ENGINES[manifest["engine"]]
+        for name in (engine, TOKENIZER):
             if not (folder / name).is_file():
                 raise BundleError(str(folder / name), expected="a file", found="none", do=AGAIN)
         require(manifest, folder / MANIFEST, NEEDED, AGAIN)
-        require(manifest["sha256"], folder / MANIFEST, {GRAPH: str, TOKENIZER: str}, AGAIN)
-        import onnxruntime
+        require(manifest["sha256"], folder / MANIFEST, {engine: str, TOKENIZER: str}, AGAIN)
         from tokenizers import Tokenizer
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        with reading(folder / GRAPH, "an ONNX graph", AGAIN):
-            session = onnxruntime.InferenceSession(
-                str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
-            )
         with reading(folder / TOKENIZER, "a tokenizer in JSON", AGAIN):
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length=int(manifest["max_tokens"]))
-        parts = (manifest["sha256"][GRAPH], manifest["sha256"][TOKENIZER], str(manifest["max_tokens"]))
+        parts = (manifest["sha256"][engine], manifest["sha256"][TOKENIZER], str(manifest["max_tokens"]))
         key = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
-        return cls(
-            session,
-            tokenizer,
-            int(manifest["dims"]),
-            int(manifest["max_tokens"]),
-            int(manifest["pad_id"]),
-            key,
-        )
+        sizes = (int(manifest["dims"]), int(manifest["max_tokens"]), int(manifest["pad_id"]), key)
+        if engine == TABLE:
+            from recsys.interest.static import StaticTower, read_table
+
+            return StaticTower(read_table(folder / TABLE, tokenizer, sizes[0]), tokenizer, *sizes)
+        return cls(_session(folder / GRAPH, threads), tokenizer, *sizes)
 
     def encode(self, texts: Sequence[str]) -> tuple[Array, Array]:
         """Vectors of some texts, centred on the catalogue's mean and of length one.
@@ -136,7 +138,8 @@ class TextTower:
         self.encoded += len(texts)
         if not len(texts):
             return raw, tuned
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        # where a tokenizer adds no special tokens an empty text has none, and is read as padding
+        ids = [encoding.ids or [self._pad_id] for encoding in self._tokenizer.encode_batch_fast(list(texts))]
         lengths = np.array([len(row) for row in ids], np.int64)
         for batch in track(length_batches(lengths, TOKEN_BUDGET), "encode texts"):
             # the graph was exported for two tokens and more; a text of one is padded

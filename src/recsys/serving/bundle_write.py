@@ -17,7 +17,7 @@ from recsys.core.codes import Codes
 from recsys.core.log import save_arrays
 from recsys.features.attributes import Attributes
 from recsys.interest.ids import IDS
-from recsys.interest.text import GRAPH, TOKENIZER, read_manifest
+from recsys.interest.text import GRAPH, TABLE, TOKENIZER, read_manifest
 from recsys.interest.text import MANIFEST as TEXT_MANIFEST
 from recsys.interest.vectors import Vectors, save_vectors
 from recsys.ranking.first_stage import SelectConfig
@@ -27,7 +27,7 @@ from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees, digest
 from recsys.state.store import State
 
 Array = NDArray[Any]
-TEXT_FILES = (TEXT_MANIFEST, GRAPH, TOKENIZER, "user_tower.npz", IDS)  # of the encoder; its checkpoint stays
+TEXT_FILES = (TEXT_MANIFEST, GRAPH, TABLE, TOKENIZER, "user_tower.npz", IDS)  # its checkpoint stays behind
 
 
 @dataclass(frozen=True)

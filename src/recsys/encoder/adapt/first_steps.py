@@ -18,7 +18,8 @@ from recsys.encoder.adapt.loop import shuffled_batches, train_epochs
 from recsys.encoder.adapt.mlm import head_for, hide, mlm_loss, vocabulary_of
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.precision import language_model
-from recsys.encoder.text_tower import TextCache, TextTower
+from recsys.encoder.text_cache import TextCache
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import tokenize
 
 Array = NDArray[Any]

@@ -1,0 +1,107 @@
+"""What is read of each catalogue text in training: lower activations or token ids, made once."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recsys.core.errors import ConfigError
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.equal_length import passes
+from recsys.encoder.text_tower import TextTower
+from recsys.encoder.tokens import Tokens
+
+Array = NDArray[Any]
+
+
+class TextCache:
+    """What the trained part reads of each catalogue text: cached hidden states, or token ids.
+
+    Parameters
+    ----------
+    tokens : Tokens
+    pad_id : int
+    hidden : Tensor, shape (tokens, dims), optional
+        Lower activations of the same tokens; without it the ids are what is read.
+    starts : int64 array, shape (texts,), optional
+        Where each text begins in ``hidden``, where its texts lie in another order.
+    """
+
+    def __init__(
+        self, tokens: Tokens, pad_id: int, hidden: Tensor | None = None, starts: Array | None = None
+    ) -> None:
+        self.offsets = tokens.offsets[:-1] if starts is None else starts
+        self.lengths = tokens.lengths()
+        self.pad_id = pad_id
+        self.values = torch.from_numpy(tokens.ids.astype(np.int64)) if hidden is None else hidden
+
+    def padded(self, items: Array) -> tuple[Tensor, Tensor]:
+        """Inputs (items, tokens[, dims]) and mask (items, tokens) of some items, padded to the longest.
+
+        Both lie where the values lie.
+        """
+        device = self.values.device
+        lengths = self.lengths[items]
+        place = np.arange(max(1, int(lengths.max())))
+        there = place[None, :] < lengths[:, None]
+        index = np.where(there, self.offsets[items][:, None] + place[None, :], 0)
+        inputs, mask = self.values[torch.from_numpy(index).to(device)], torch.from_numpy(there).to(device)
+        if inputs.dim() == 2:
+            inputs = inputs.masked_fill(~mask, self.pad_id)
+        return inputs, mask.to(torch.int64)
+
+
+def check_size(tower: TextTower, tokens: int, texts: int, config: EncoderConfig) -> None:
+    """Refuse a catalogue whose lower activations are larger than the cache may be."""
+    gib = tokens * tower.dims * (2 if tower.bf16 else 4) / 2**30
+    if tower.top_layers and gib > config.cache_gib:
+        raise ConfigError(
+            "encoder.cache_gib",
+            expected=f"{gib:.1f} GiB for the cached activations of {texts} texts",
+            found=f"{config.cache_gib:g}",
+            do="Raise it, lower encoder.max_tokens, or set encoder.preset=adapter.",
+        )
+
+
+@torch.no_grad()
+def encode_lower(
+    tower: TextTower, tokens: Tokens, config: EncoderConfig, device: torch.device
+) -> tuple[Tensor, TextCache]:
+    """Run the pretrained model once over the catalogue.
+
+    Returns
+    -------
+    Tensor, shape (texts, dims)
+        Pretrained pooled vectors.
+    TextCache
+        What the top layers read.
+    """
+    total, n = len(tokens.ids), len(tokens.offsets) - 1
+    keep = tower.top_layers > 0
+    check_size(tower, total, n, config)
+    ids = TextCache(tokens, tower.pad_id)
+    ids.values = ids.values.to(device)
+    hidden = room(total, tower, device) if keep else None
+    raw, starts, filled = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64), 0
+    for items in passes(ids.lengths, config, device.type):
+        inputs, mask = ids.padded(items)
+        lower, pooled = tower.lower(inputs, mask)
+        raw[torch.from_numpy(items).to(device)] = pooled
+        if hidden is not None:  # text after text in the order of the passes: one copy each
+            rows = lower[mask.bool()].to(hidden.dtype)
+            hidden[filled : filled + len(rows)].copy_(rows, non_blocking=True)
+            starts[items] = filled + np.concatenate(([0], np.cumsum(ids.lengths[items])[:-1]))
+            filled += len(rows)
+    raw = raw.cpu()  # waits for the copies as well
+    return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
+
+
+def room(tokens: int, tower: TextTower, device: torch.device) -> Tensor:
+    """Empty hidden states (tokens, dims): on the device, or beside it where they would fill half of it."""
+    dtype = torch.bfloat16 if tower.bf16 else torch.float32
+    size = tokens * tower.dims * dtype.itemsize
+    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.empty((tokens, tower.dims), dtype=dtype, pin_memory=True)
+    return torch.empty((tokens, tower.dims), dtype=dtype, device=device)
