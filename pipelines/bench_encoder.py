@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recsys.pipelines import (
+    bench_encoder_cold,
+    bench_encoder_peer,
     bench_encoder_quality,
     bench_encoder_reembed,
+    bench_encoder_resume,
     bench_encoder_speed,
     bench_encoder_train,
 )
@@ -28,8 +31,10 @@ class Part(NamedTuple):
 PARTS: Mapping[str, Part] = {
     "encode": Part(bench_encoder_speed.encode_figures, bench_encoder_speed.NAMES),
     "naive": Part(bench_encoder_train.naive_figures, tuple(bench_encoder_train.NAIVE)),
-    "peer": Part(bench_encoder_train.peer_figures, (bench_encoder_train.PEER,)),
+    "peer": Part(bench_encoder_peer.peer_figures, (bench_encoder_peer.PEER,)),
     "reembed": Part(bench_encoder_reembed.reembed_figures, bench_encoder_reembed.NAMES),
+    "resume": Part(bench_encoder_resume.resume_figures, ("resume_equal",)),
+    "cold": Part(bench_encoder_cold.cold_figures, ("cold_keep",)),
 }
 QUALITY = "quality"  # the last part: each of its figures trains for itself
 WORK = Path("mlruns/work")

@@ -1,13 +1,12 @@
-"""Figures of training: against a loop that encodes every text of every sample, and sentence-transformers.
+"""Figures of training against a loop that encodes every text of every sample at every step.
 
 Ours is the preset ``top``: two layers trained over cached lower activations, each distinct item encoded once
 a step. A step's loss and pairs are the same on both sides, so samples a second compare like with like.
 """
 
-import importlib.util
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -47,7 +46,6 @@ NAIVE: Mapping[str, tuple[str, float]] = {
     "train_vs_naive_mind": (MIND, 10.0),
     "train_vs_naive_office": (OFFICE, 4.0),
 }
-PEER = "train_vs_st"
 MOST_DIFFERENCE = 1e-5  # between the losses of the first step
 
 
@@ -60,7 +58,6 @@ class Size(NamedTuple):
 
 
 FULL, QUICK = Size(32, 3), Size(8, 1, quick=True)
-PEER_FULL, PEER_QUICK, PEER_STEPS = Size(64, 3), Size(12, 1, quick=True), 4
 
 
 class Side(NamedTuple):
@@ -105,8 +102,8 @@ def some_steps(world: World, pairs: int, history: int) -> Steps:
 
 
 def settings(folder: Path, history: int) -> EncoderConfig:
-    """Preset top; the history is encoded in the step, so that the loss does not depend on how."""
-    return EncoderConfig(str(folder), "top", top_layers=LAYERS, history=history, history_vectors="fresh")
+    """Preset top as it comes: vectors of the history are those of the last pass over the catalogue."""
+    return EncoderConfig(str(folder), "top", top_layers=LAYERS, history=history)
 
 
 def make_side(
@@ -117,6 +114,7 @@ def make_side(
     trainer = TrainerConfig()
     module = EncoderModule(tower, config, trainer, ["texts"], 1)
     module.prepare(raw.clone(), cache, np.arange(len(raw)), None)
+    module.on_train_epoch_start()
     if like is not None:
         module.user.load_state_dict(like.user.state_dict())
     trained = [*last_layers(module).parameters(), *module.head.parameters(), *module.user.parameters()]
@@ -180,11 +178,12 @@ def against_naive(name: str, goal: float, world: World, size: Size) -> Figure:
         ids = TextCache(tokens, tower.pad_id)
         naive = make_side(TextTower(folder, whole), whole, raw, ids, ours.module)
         batches = list(steps.batches(config, size.pairs))
-    plain = [every_text(batch) for batch in batches]
+        fresh = list(steps.batches(replace(config, history_vectors="fresh"), size.pairs))
+    plain = [every_text(batch) for batch in fresh]
     losses = ours.step(batches[0]), naive.step(plain[0])
     if abs(losses[0] - losses[1]) > MOST_DIFFERENCE:
         raise AssertionError(f"the losses of the first step differ: {losses[0]:.7f} and {losses[1]:.7f}")
-    left, left_plain, left_cut = iter(batches[1:]), iter(plain[1:]), iter(plain[1:])
+    left, left_fresh, left_plain, left_cut = (iter(b[1:]) for b in (batches, fresh, plain, plain))
 
     def cut_graph() -> None:
         cast(nn.Module, naive.module.text.top).requires_grad_(False)
@@ -195,107 +194,26 @@ def against_naive(name: str, goal: float, world: World, size: Size) -> Figure:
     took = rounds(
         {
             "ours": lambda: ours.step(next(left)),
+            "fresh": lambda: ours.step(next(left_fresh)),
             "naive": lambda: naive.step(next(left_plain)),
             "cut": cut_graph,
         },
         size.repeats,
     )
     ratio, cut = quotient(took["naive"], took["ours"]), quotient(took["cut"], took["ours"])
+    slower = quotient(took["naive"], took["fresh"])
     speed = {one: size.pairs / spread(seconds).middle for one, seconds in took.items()}
     epoch_s, once_s = len(world.pairs.item) / speed["ours"], lower_s * len(world.texts)
-    texts = [sum(len(batch.items) for batch in some) // len(some) for some in (batches, plain)]
+    texts = [sum(len(batch.items) for batch in some) // len(some) for some in (batches, fresh, plain)]
     note = (
         f"{speed['ours']:.1f} against {speed['naive']:.2f} samples/s; steps of {size.pairs} pairs with their "
-        f"last {HISTORY} events, {texts[0]} distinct of {texts[1]} texts, the last {LAYERS} layers trained, "
-        f"loss of the first step equal to {MOST_DIFFERENCE:g}; {cut.middle:.1f} times where the naive loop "
-        "keeps the other layers out of its graph; the lower layers, encoded once, would take "
+        f"last {HISTORY} events, {texts[0]} of {texts[2]} texts encoded (events have their vectors of the last "
+        f"pass), the last {LAYERS} layers trained, loss of the first step equal to {MOST_DIFFERENCE:g}; "
+        f"{slower.middle:.1f} times with events encoded in the step too ({texts[1]} distinct texts); "
+        f"{cut.middle:.1f} times where the naive loop keeps the other layers out of its graph; the lower "
+        "layers, encoded once, would take "
         f"{once_s / (once_s + epoch_s):.0%} of a run of one such epoch; {THREADS} threads"
     )
     return Figure(
         name, ratio.middle, "times", "a loop that encodes every text", goal, "min", *ratio[1:], note
     )
-
-
-def peer_figures(quick: bool) -> list[Figure]:
-    """Pairs of an anchor and a positive text a second, against sentence-transformers' own trainer."""
-    overrides = overrides_of(MIND, quick)
-    if overrides is None:
-        return left_out([PEER], no_data(MIND))
-    missing = [name for name in ("datasets", "accelerate") if importlib.util.find_spec(name) is None]
-    if missing:
-        return left_out([PEER], f"its trainer needs {' and '.join(missing)}; install with pip")
-    return [against_peer(load_world(overrides), PEER_QUICK if quick else PEER_FULL)]
-
-
-def against_peer(world: World, size: Size) -> Figure:
-    """Ours with a history of one event, which is the anchor; the peer on the same pairs of texts."""
-    torch.set_num_threads(threads(size.quick))
-    with tempfile.TemporaryDirectory() as root:
-        folder = encoder_folder(size.quick, world.texts, Path(root))
-        steps = some_steps(world, size.pairs * PEER_STEPS, 1)
-        config = settings(folder, 1)
-        tokens = tokenize(load_tokenizer(folder), steps.texts, config.max_tokens)
-        tower = TextTower(folder, config)
-        start = time.perf_counter()
-        raw, cache = encode_lower(tower, tokens, config, CPU)
-        lower_s = (time.perf_counter() - start) / len(raw)
-        ours = make_side(tower, config, raw, cache)
-        batches = list(steps.batches(config, size.pairs))
-        theirs = peer_trainer(folder, steps, config.max_tokens, size.pairs, Path(root))
-
-        def train() -> None:
-            for batch in batches:
-                ours.step(batch)
-
-        rounds({"ours": train, "theirs": theirs}, 1)  # what is made on first use
-        took = rounds({"ours": train, "theirs": theirs}, size.repeats)
-    ratio, pairs = quotient(took["theirs"], took["ours"]), len(steps.pairs.item)
-    speed = {one: pairs / spread(seconds).middle for one, seconds in took.items()}
-    epoch_s, once_s = len(world.pairs.item) / speed["ours"], lower_s * len(world.texts)
-    note = (
-        f"{speed['ours']:.0f} against {speed['theirs']:.0f} pairs/s: one event and the next, {pairs} pairs "
-        f"in steps of {size.pairs}, softmax over the step's targets, the last {LAYERS} layers trained; the "
-        f"lower layers, encoded once, would take {once_s / (once_s + epoch_s):.0%} of a run of one such "
-        f"epoch; {THREADS} threads"
-    )
-    against = "SentenceTransformerTrainer with MultipleNegativesRankingLoss"
-    return Figure(PEER, ratio.middle, "times", against, 3.0, "min", *ratio[1:], note)
-
-
-def peer_trainer(folder: Path, steps: Steps, max_tokens: int, size: int, root: Path) -> Callable[[], object]:
-    """One epoch of sentence-transformers over the pairs, its other layers frozen."""
-    from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import PrinterCallback
-
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    model.max_seq_length = max_tokens
-    model.requires_grad_(False)
-    model[0].auto_model.encoder.layer[-LAYERS:].requires_grad_(True)
-    pairs = {
-        "anchor": [steps.texts[i] for i in steps.past.items[:, 0]],
-        "positive": [steps.texts[i] for i in steps.pairs.item],
-    }
-    trainer = SentenceTransformerTrainer(
-        model=model,
-        args=SentenceTransformerTrainingArguments(
-            output_dir=str(root / "peer"),
-            num_train_epochs=1,
-            per_device_train_batch_size=size,
-            learning_rate=TrainerConfig().text_lr,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=True,
-        ),
-        train_dataset=Dataset.from_dict(pairs),
-        loss=MultipleNegativesRankingLoss(model),
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer.train

@@ -40,13 +40,13 @@ def test_the_help_of_run_names_what_people_change_and_where_it_lands():
         assert f"\n  {key} " in text
     assert "report.html, recommendations/, model/" in text
     assert "goes on in the same run folder" in text
-    assert "\n  encoder     adapter, full, top\n" in text
+    assert "\n  encoder     adapter, auto, full, lora, small, static, top\n" in text
     assert "candidates, evaluation, features, ranker, scoring, split, trainer" in text
 
 
 def test_the_help_of_a_stage_shows_its_own_groups_alone():
     text = help_of("train-encoder")
-    assert "\n  encoder     adapter, full, top\n" in text
+    assert "\n  encoder     adapter, auto, full, lora, small, static, top\n" in text
     assert "data        files" not in text
     assert "one that is missing is named" in text
     assert "before" not in help_of("validate")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.encoder import train
+from recsys.encoder import fit
 from tests.encoder.test_resume import Broken, counted
 from tests.encoder.tiny import shown_lists, toy
 
@@ -20,7 +20,7 @@ def test_every_step_is_told_with_its_samples(tmp_path: Path, monkeypatch: pytest
         bars.append((total, unit, done))
         yield told.append
 
-    monkeypatch.setattr(train, "counting", counting)
+    monkeypatch.setattr(fit, "counting", counting)
     world = toy()
     config = world.config(lists="after", list_epochs=1, list_batch=64)
     trainer = world.trainer(max_epochs=2, batch_size=256, patience=0, save_every_s=0.0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from recsys.core.errors import BundleError
-from recsys.encoder import export, export_int8, train
+from recsys.encoder import export, export_int8, write
 from recsys.encoder.batch import Histories, PairArrays
 from recsys.encoder.checkpoint import load
 from recsys.encoder.export import TUNED, check_graph, open_graph, run_graph

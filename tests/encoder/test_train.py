@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from recsys.core.errors import BundleError, DataError
-from recsys.encoder import export, train
+from recsys.encoder import export, write
 from recsys.encoder.batch import PairArrays
 from recsys.encoder.train import train_encoder
 from tests.encoder.tiny import exported, shown_lists, toy

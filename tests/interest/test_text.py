@@ -64,9 +64,11 @@ def test_incomplete_folders_are_named(tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(BundleError, match=r"tokenizer.json: expected a file; found none. .* copy the whole"):
         TextTower.load(folder)
+    tokenizer = (exported().folder / "tokenizer.json").read_text()
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(BundleError, match=r"tokenizer.json: expected a tokenizer in JSON; found \w+"):
         TextTower.load(folder)
+    (folder / "tokenizer.json").write_text(tokenizer)
     (folder / "encoder.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"encoder.onnx: expected an ONNX graph; found "):
         TextTower.load(folder)
