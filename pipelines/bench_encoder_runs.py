@@ -37,6 +37,7 @@ TINY = (
     "encoder.max_tokens=16",
     "encoder.top_layers=1",
     "encoder.export=vectors",
+    "encoder.allow_unknown_tokens=true",
     "trainer.max_epochs=1",
     "trainer.threads=1",
 )

@@ -207,8 +207,8 @@ def against_naive(name: str, goal: float, world: World, size: Size) -> Figure:
     texts = [sum(len(batch.items) for batch in some) // len(some) for some in (batches, fresh, plain)]
     note = (
         f"{speed['ours']:.1f} against {speed['naive']:.2f} samples/s; steps of {size.pairs} pairs with their "
-        f"last {HISTORY} events, {texts[0]} of {texts[2]} texts encoded (events have their vectors of the last "
-        f"pass), the last {LAYERS} layers trained, loss of the first step equal to {MOST_DIFFERENCE:g}; "
+        f"last {HISTORY} events, {texts[0]} of {texts[2]} texts encoded (events as the last pass had "
+        f"them), the last {LAYERS} layers trained, loss of the first step equal to {MOST_DIFFERENCE:g}; "
         f"{slower.middle:.1f} times with events encoded in the step too ({texts[1]} distinct texts); "
         f"{cut.middle:.1f} times where the naive loop keeps the other layers out of its graph; the lower "
         "layers, encoded once, would take "
