@@ -22,6 +22,7 @@ from recsys.pipelines.bench_encoder_inputs import (
     THREADS,
     encoder_folder,
     left_out,
+    load_world,
     no_data,
     overrides_of,
     threads,
@@ -80,10 +81,8 @@ def reembed_figures(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         if quick:
-            texts = ["a word"]
-            tiny = encoder_folder(True, texts, root / "tiny")
-            told = replace(config.encoder, name_or_path=str(tiny), allow_unknown_tokens=True)
-            config = replace(config, encoder=told)
+            tiny = encoder_folder(True, load_world(overrides).texts, root / "tiny")
+            config = replace(config, encoder=replace(config.encoder, name_or_path=str(tiny)))
         done = walk(Runner(root / "work", root / "run", say=lambda line: None), config, "train-encoder")
         inputs = {stage: one.folder for stage, one in done.items()}
         known = inputs["train-encoder"] / "known"

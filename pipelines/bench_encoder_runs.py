@@ -19,7 +19,7 @@ from recsys.data.prepare import load as load_prepared
 from recsys.data.requests import request_arrays
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.measure import measure
-from recsys.pipelines.bench_encoder_inputs import MIND, overrides_of, tiny_encoder
+from recsys.pipelines.bench_encoder_inputs import MIND, TOY, load_world, overrides_of, tiny_encoder
 from recsys.pipelines.evaluate import Asked, baselines, ranked, truth_of
 from recsys.pipelines.path import walk
 from recsys.pipelines.prepare import TRUE_PREFERENCE
@@ -37,7 +37,6 @@ TINY = (
     "encoder.max_tokens=16",
     "encoder.top_layers=1",
     "encoder.export=vectors",
-    "encoder.allow_unknown_tokens=true",
     "trainer.max_epochs=1",
     "trainer.threads=1",
 )
@@ -139,4 +138,4 @@ def scores_of(data: str, overrides: tuple[str, ...], told: Told) -> Scores:
 def _tiny(work: Path) -> Path:
     """A tiny encoder, made once a work folder."""
     folder = work / "tiny"
-    return folder if folder.is_dir() else tiny_encoder(["a toy shop with sizes and colours"], folder)
+    return folder if folder.is_dir() else tiny_encoder(load_world(TOY).texts, folder)

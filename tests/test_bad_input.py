@@ -248,7 +248,11 @@ def test_a_window_without_requests(tmp_path, capsys):
             "recsys: split.valdi: expected one of rank, valid, test, end; found an unknown key.",
         ),
         ("data.time=ordr", "recsys: data.time: expected one of real, order; found 'ordr'. Did you mean"),
-        ("encoder=tpo", "recsys: encoder=tpo: expected one of adapter, full, top; found 'tpo'. Did you mean"),
+        (
+            "encoder=tpo",
+            "recsys: encoder=tpo: expected one of adapter, auto, full, lora, small, static, top; "
+            "found 'tpo'. Did you mean",
+        ),
         ("split.valid='0.5'", "recsys: split: expected "),
     ],
 )

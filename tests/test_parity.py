@@ -60,7 +60,7 @@ def test_scores_are_those_of_the_reranker(compared: list[Compared], offline: Off
         assert set(predicted[one.request]) == set(one.scores) == set(offline.rows[one.request])
         for item, score in predicted[one.request].items():
             assert np.float32(one.scores[item]) == np.float32(score)
-    assert len({score for one in compared for score in one.scores.values()}) > 50  # not one score for all
+    assert len({score for one in compared for score in one.scores.values()}) > 20  # not one score for all
 
 
 def test_a_difference_is_counted(folder: Path, offline: Offline) -> None:

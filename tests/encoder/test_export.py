@@ -60,12 +60,12 @@ def test_a_graph_whose_vectors_depend_on_the_batch_is_refused(monkeypatch: pytes
     assert found["batch_difference"] <= 1e-6 and found["cosine"] > 0.99999
 
     def by_company(session: Any, inputs: torch.Tensor, mask: torch.Tensor) -> list[Any]:
-        return [x + (1e-5 if len(inputs) > 1 else 0) for x in run_graph(session, inputs, mask)]
+        return [x + (1e-4 if len(inputs) > 1 else 0) for x in run_graph(session, inputs, mask)]
 
     monkeypatch.setattr(export, "run_graph", by_company)
     with pytest.raises(
         BundleError,
-        match=r"same in any batch \(to 1e-06\); found a difference of 1e-05 between a text alone and among",
+        match=r"same in any batch \(to 1e-05\); found a difference of 0.0001 between a text alone and among",
     ):
         check_graph(module, tokens(), exported().folder / "encoder.onnx")
 

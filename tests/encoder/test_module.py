@@ -166,13 +166,13 @@ def test_the_best_epoch_is_given_back_and_a_better_last_one_stays() -> None:
     for score in (0.2, 0.5, 0.3):
         with torch.no_grad():
             module.user.prior.fill_(score)
-        module._keep_best(score)
+        module._keep_best(score, module.trained_state())
         values[score] = module.user.prior.clone()
     module.restore_best()
     assert torch.equal(module.user.prior, values[0.5])
     with torch.no_grad():
         module.user.prior.fill_(0.9)
-    module._keep_best(0.9)
+    module._keep_best(0.9, module.trained_state())
     module.restore_best()
     assert torch.equal(module.user.prior, torch.full_like(module.user.prior, 0.9))
 

@@ -258,7 +258,7 @@ def test_quality_trains_once_and_builds_no_reranker(
     assert [f.name for f in figures] == list(names)
     assert all(f.low is not None and f.high is not None and f.low <= f.value <= f.high for f in figures)
     stages = {path.name for path in told.work.iterdir() if not path.name.startswith(".")}
-    assert stages <= {"prepare", "train-encoder", "embed", "tiny"}
+    assert stages <= {"prepare", "train-encoder", "embed", "catalogue-cache", "tiny"}
     capsys.readouterr()
     bench_encoder_runs.scores_of.cache_clear()
     again = bench_encoder_quality.quality_figures(names, told)

@@ -66,9 +66,10 @@ class EncoderConfig:
     history_vectors : {"auto", "fresh", "stale"}
         Whether the loss differentiates through the vectors of the history, or takes those of the
         last pass; "auto" is fresh on cached sentence vectors, stale while the language model is trained.
-    lists : {"none", "after", "alone"}
-        Whether the lists that were shown teach: not at all, in epochs after those of the pairs, or without
-        pairs. The epoch is then chosen by how held-out lists are ranked.
+    lists : {"none", "judge", "after", "alone"}
+        What the lists that were shown are for: nothing; to choose the epoch by how the last of them
+        are ranked, pairs before those teaching; to teach as well, in epochs after those of the pairs, or
+        without pairs.
     list_epochs, list_batch : int
         Epochs over the lists; lists of a step.
     loss : {"softmax", "full_softmax", "bce"}
@@ -80,6 +81,12 @@ class EncoderConfig:
         that what is learned is what a user wants beyond what everybody does.
     negatives : int
         Uniform negatives from the catalogue beside those in the batch (pair epochs).
+    pairs_per_epoch : int
+        Most pairs of an epoch over pairs, drawn anew each time; 0: all.
+    interpolate : bool
+        Let the hold-out choose between the start and each epoch as well, by weights on the line between
+        the two (`recsys.encoder.interpolate`): little training that carries over, instead of much that
+        does not. For presets that leave the language model alone.
     mask_history : bool
         Do not take what the user had before as a negative.
     purchase_loss : float
@@ -140,6 +147,8 @@ class EncoderConfig:
     loss: str = "softmax"
     log_q: float = 1.0
     negatives: int = 256
+    pairs_per_epoch: int = 0
+    interpolate: bool = False
     mask_history: bool = True
     purchase_loss: float = 0.5
     slices: int = 1
@@ -162,7 +171,7 @@ class EncoderConfig:
         check_choice("encoder.history_vectors", self.history_vectors, ("auto", "fresh", "stale"))
         check_choice("encoder.export", self.export, ("onnx", "onnx_int8", "vectors"))
         check_choice("encoder.loss", self.loss, ("softmax", "full_softmax", "bce"))
-        check_choice("encoder.lists", self.lists, ("none", "after", "alone"))
+        check_choice("encoder.lists", self.lists, ("none", "judge", "after", "alone"))
         check_numbers(
             self,
             "encoder",
@@ -184,6 +193,7 @@ class EncoderConfig:
             list_batch=at_least(1),
             log_q=Range(0, 1),
             negatives=at_least(0),
+            pairs_per_epoch=at_least(0),
             purchase_loss=at_least(0),
             slices=at_least(1),
             temperature=above(0),
@@ -204,6 +214,13 @@ class EncoderConfig:
                 do="Set encoder.preset=small, or leave it out.",
             )
 
+        if self.interpolate and self.preset not in ("adapter", "small", "static"):
+            raise ConfigError(
+                "encoder.interpolate",
+                expected="false, or a preset that leaves the language model alone (adapter, small, static)",
+                found=f"true with encoder.preset={self.preset}",
+                do="Set encoder.preset=adapter, or leave it out.",
+            )
         if self.preset in ("small", "auto") and (self.adapt.mlm_epochs or self.adapt.contrastive_epochs):
             raise ConfigError(
                 "encoder.adapt",
@@ -235,7 +252,7 @@ def read_settings(told: Mapping[str, Any]) -> EncoderConfig:
 def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
     """The kind of each epoch: "pairs" or "lists" (vectors cached), "texts" (the model is trained)."""
     main = trainer.max_epochs or _EPOCHS[config.preset]
-    lists = ["lists"] * config.list_epochs if config.lists != "none" else []
+    lists = ["lists"] * config.list_epochs if config.lists in ("after", "alone") else []
     if config.lists == "alone":
         return lists
     if config.preset in ("adapter", "small", "static"):

@@ -141,17 +141,22 @@ class ListSteps:
 
 
 class PairSteps:
-    """Random pairs, each once an epoch, and uniform negatives."""
+    """Random pairs, each at most once an epoch, and uniform negatives."""
 
     def __init__(self, data: PairData, batch_size: int, seed: tuple[int, int]) -> None:
         self.data, self.batch_size, self.seed = data, batch_size, seed
 
     def __len__(self) -> int:
-        return -(-len(self.data.pairs.item) // self.batch_size)
+        return -(-self._pairs() // self.batch_size)
+
+    def _pairs(self) -> int:
+        """Pairs of an epoch."""
+        there, most = len(self.data.pairs.item), self.data.config.pairs_per_epoch
+        return min(there, most) if most else there
 
     def __iter__(self) -> Iterator[Step]:
         rng = np.random.default_rng(self.seed)
-        order = rng.permutation(len(self.data.pairs.item))
+        order = rng.permutation(len(self.data.pairs.item))[: self._pairs()]
         known, negatives = self.data.known, self.data.config.negatives
         for start in range(0, len(order), self.batch_size):
             drawn = known if negatives >= len(known) else rng.choice(known, negatives, replace=False)

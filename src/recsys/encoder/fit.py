@@ -21,6 +21,7 @@ def fit(
 ) -> None:
     """Train a module to the end of its schedule, or of its time; ``keeper`` takes up a broken training."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    module.begin()
     epoch, earlier = (keeper.take_up(module, data), keeper.earlier) if keeper else (0, 0.0)
     left = max(60 * trainer.limit_minutes - earlier, 1e-3)  # a step closes the epoch that ran out of time
     limit = datetime.timedelta(seconds=left) if trainer.limit_minutes else None

@@ -17,22 +17,21 @@ from recsys.encoder.equal_length import pass_tokens
 from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
 from recsys.encoder.id_tower import IdTower
+from recsys.encoder.judged import Judged
 from recsys.encoder.losses.bce import one_negative_bce
 from recsys.encoder.losses.full_softmax import full_softmax
 from recsys.encoder.losses.listwise import listwise_softmax
 from recsys.encoder.losses.sampled_softmax import sampled_softmax
-from recsys.encoder.resumable import Resumable
 from recsys.encoder.table_optimizer import TableAdamW, clip_dense, parameter_groups
 from recsys.encoder.text_cache import TextCache
 from recsys.encoder.text_tower import TextTower
 from recsys.encoder.trainer_config import TrainerConfig
-from recsys.encoder.user_tower import HEADS, ItemHead, UserTower
+from recsys.encoder.user_tower import ItemHead, UserTower
 
 Array = NDArray[Any]
-MONITOR, LIST_MONITOR = "holdout/click_ndcg_at_10", "holdout/list_ndcg_at_10"
 
 
-class EncoderModule(Resumable):
+class EncoderModule(Judged):
     """Item vectors from texts, user vectors from histories, one softmax loss a head.
 
     Parameters
@@ -76,6 +75,7 @@ class EncoderModule(Resumable):
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._worse = 0
         self._stale = torch.zeros(0, text.dims)
+        self.origin: dict[str, Tensor] = {}
         self._resumed = False
 
     def prepare(
@@ -131,11 +131,6 @@ class EncoderModule(Resumable):
         past = torch.nn.functional.embedding(batch.history, table)
         users: Tensor = self.user(past, batch.kinds, batch.gaps, batch.real)
         return users
-
-    @property
-    def monitor(self) -> str:
-        """What chooses the epoch: how held-out lists are ranked where lists teach, else held-out pairs."""
-        return LIST_MONITOR if self.lists is not None and len(self.lists) else MONITOR
 
     def loss(self, batch: StepBatch | ListBatch) -> Tensor:
         """The weighted sum of the heads' losses."""
@@ -268,27 +263,3 @@ class EncoderModule(Resumable):
         worse = min(worse, self.kinds[: self.current_epoch + 1].count(main))
         if self.settings.patience and worse >= self.settings.patience:
             self.trainer.should_stop = True
-
-    def _close_epoch(self, epoch: int, kind: str, loss: float) -> None:
-        row: dict[str, Any] = {"epoch": epoch + 1, "kind": kind, "train/loss": loss}
-        if self.holdout is not None and len(self.holdout):
-            vectors = self.item_vectors(self.bank).detach()
-            row |= self.holdout.measure(self.user, vectors)
-            if self.lists is not None:
-                row |= self.lists.measure(self.user, vectors)
-            self._keep_best(row[self.monitor])
-        row["seconds"] = time.monotonic() - self._started
-        row["scale_click"], row["scale_purchase"] = self.user.scale().tolist()[: len(HEADS)]
-        self.rows.append(row)
-
-    def _keep_best(self, value: float) -> None:
-        if self._best is None or value > self._best[0]:
-            self._best, self._worse = (value, self.trained_state()), 0
-        else:
-            self._worse += 1
-
-    def restore_best(self) -> None:
-        """Go back to the epoch that did best on the hold-out, where there is one."""
-        if self._best is not None and self._worse > 0:
-            self.load_state_dict(self._best[1], strict=False)
-            self.refresh()

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.errors import DataError
@@ -55,6 +56,9 @@ def make_teaching(
         Lists shall teach and there are none.
     """
     fit, kept = split_by_time(pairs, trainer.holdout)
+    if config.lists == "judge":  # what comes before the lists that judge, and no hold-out beside them
+        first = _judging(_there(lists), trainer).position.min()
+        fit, kept = np.flatnonzero(pairs.position < first), np.flatnonzero(pairs.position >= first)
     learn, held = select(pairs, fit), select(pairs, kept)
     past = histories(log, learn.head, config.history, clock)
     before = histories(log, held.head, config.read_history, clock)
@@ -70,6 +74,15 @@ def _lists(
 ) -> tuple[ListData | None, ListHoldout | None]:
     if config.lists == "none":
         return None, None
+    lists = _there(lists)
+    if config.lists == "judge":
+        return None, _holdout(_judging(lists, trainer), log, config, trainer, clock)
+    learn, held = (select_lists(lists, index) for index in split_by_time(lists, trainer.holdout))
+    past = histories(log, learn.head, config.history, clock)
+    return ListData(learn, past), _holdout(held, log, config, trainer, clock)
+
+
+def _there(lists: ListArrays | None) -> ListArrays:
     if lists is None or not len(lists.user):
         raise DataError(
             "encoder.lists",
@@ -77,7 +90,17 @@ def _lists(
             found="none",
             do="Set encoder.lists=none, log impressions with their request_id, or move split.rank.",
         )
-    learn, held = (select_lists(lists, index) for index in split_by_time(lists, trainer.holdout))
-    past = histories(log, learn.head, config.history, clock)
+    return lists
+
+
+def _judging(lists: ListArrays, trainer: TrainerConfig) -> ListArrays:
+    """The last lists, as many as are measured."""
+    order = np.argsort(lists.position, kind="stable")
+    return select_lists(lists, order[-trainer.holdout_max :])
+
+
+def _holdout(
+    held: ListArrays, log: EventLog, config: EncoderConfig, trainer: TrainerConfig, clock: bool
+) -> ListHoldout:
     before = histories(log, held.head, config.read_history, clock)
-    return ListData(learn, past), ListHoldout(ListData(held, before), trainer.holdout_max)
+    return ListHoldout(ListData(held, before), trainer.holdout_max)

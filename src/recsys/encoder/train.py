@@ -159,9 +159,9 @@ def train_encoder(
         module.cpu()
         trained_s = time.monotonic() - began + (keeper.earlier if keeper else 0.0)
         engine, check = write_towers(module, made.raw, tokens, config, out_folder)
-        best = max(module.rows, key=lambda row: row.get(module.monitor, -1.0))
+        best_epoch, metrics = module.outcome()
         notes = made.notes | {
-            "metrics": {k: v for k, v in best.items() if k.startswith("holdout/")},
+            "metrics": metrics,
             "texts_per_s": tiers.texts_per_s(text, tokens, config),
         }
         if engine == "static":
@@ -192,7 +192,7 @@ def train_encoder(
             **taught.counts(),
             "known_items": len(known),
             "data": hash_data(texts, pairs, log, known, lists if config.lists != "none" else None),
-            "best_epoch": best["epoch"],
+            "best_epoch": best_epoch,
             "export_check": check,
             "adapted": text.adapted,
             "work": made.work,
