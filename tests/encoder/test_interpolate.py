@@ -27,10 +27,10 @@ def test_between_is_the_line_and_whole_numbers_are_the_ends() -> None:
 def test_the_best_share_is_found_and_the_module_left_at_the_end(best: float) -> None:
     module = nn.Linear(1, 1, bias=False)
     start, end = {"weight": torch.zeros(1, 1)}, {"weight": torch.ones(1, 1)}
-    share, value, weights = best_between(module, start, end, lambda: -abs(float(module.weight) - best))
+    share, value, weights = best_between(module, start, end, lambda: -abs(module.weight.item() - best))
     assert (share, value) == (best, 0.0)
-    assert float(weights["weight"]) == best
-    assert float(module.weight) == 1.0
+    assert weights["weight"].item() == best
+    assert module.weight.item() == 1.0
 
 
 def test_equal_shares_give_the_nearest_to_the_start() -> None:
