@@ -24,7 +24,7 @@ from recsys.pipelines import (
     bench_encoder_speed,
     bench_encoder_train,
 )
-from recsys.pipelines.bench import apart, quotient, rounds
+from recsys.pipelines.bench import Figure, apart, quotient, rounds
 from recsys.pipelines.bench_encoder_runs import Arm, Scores, Told
 from tests.encoder.tiny import toy
 from tests.pipelines.toy_shop import toy_run
@@ -232,14 +232,19 @@ def test_values_are_means_over_seeds(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     np.testing.assert_array_equal(found.values["encoder", "ndcg"], [2.5] * 4)
 
 
-def test_an_unknown_preset_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench_encoder_quality.unknown_presets(Arm(("encoder=top", "encoder.loss=bce"))) == []
-    monkey = {**bench_encoder_quality.COMPARED}
-    monkey["small_keep"] = bench_encoder_quality.Compared("shop", Arm(("encoder=none",)), Arm(), "")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_encoder_quality, "COMPARED", monkey)
-        assert bench_encoder_quality.quality_figures(("small_keep",), Told(True, tmp_path)) == []
-    assert capsys.readouterr().out == "small_keep: left out, there is no preset none\n"
+def test_what_a_small_encoder_keeps_is_the_least_of_two_sets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = {"amazon_office": 0.99, "mind_small_7k": 0.95}
+
+    def compare(name: str, one: bench_encoder_quality.Compared, told: Told) -> Figure:
+        assert (one.over.overrides, one.under.overrides) == (("encoder=small",), ("encoder=adapter",))
+        return Figure(name, shares[one.data], "times", note=f"on {one.data}")
+
+    monkeypatch.setattr(bench_encoder_quality, "compare", compare)
+    (figure,) = bench_encoder_quality.quality_figures(("small_keep",), Told(True, tmp_path))
+    assert figure.value == 0.95
+    assert figure.note == "on mind_small_7k; 0.990 on the other set: on amazon_office"
 
 
 def test_the_test_window_is_read_for_mind_alone_and_when_asked_for(tmp_path: Path) -> None:
