@@ -127,7 +127,7 @@ SETTINGS = {
     "requests.unit": "what one request is: impression, event, basket, session or period",
     "requests.rows": "retrieved: rank the whole catalogue; logged: rank the lists that were shown",
     "split.test": "where a window begins, a share or a date; split.rank and split.valid likewise",
-    "encoder": "adapter: the language model stays as it is; top: its last layers learn; full: all do",
+    "encoder": "adapter, top, full or lora: what learns; small, static: cheap to use; auto",
     "encoder.name_or_path": "the language model: minilm, or a folder of a Hugging Face encoder",
     "encoder.max_tokens": "how much of a text is read",
     "encoder.slices": "parts of the window, learned forward in time; the encoder at each boundary is kept",

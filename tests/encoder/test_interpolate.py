@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from recsys.core.errors import ConfigError
+from recsys.core.errors import ConfigError, DataError
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.datamodule import PairModule
 from recsys.encoder.interpolate import SHARES, best_between, between
@@ -60,6 +61,9 @@ def test_lists_may_judge_alone(tmp_path: Path) -> None:
     world = toy()
     lists = shown_lists(world)
     config = world.config(lists="judge")
+    with pytest.raises(DataError, match="encoder.lists=judge: expected pairs before the lists that judge"):
+        first = lists._replace(position=np.zeros_like(lists.position))
+        world.train(tmp_path, config, world.trainer(), lists=first)
     result = world.train(
         tmp_path, config, world.trainer(max_epochs=2, patience=0, holdout_max=40), lists=lists
     )

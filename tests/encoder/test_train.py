@@ -1,6 +1,8 @@
 """Training end to end on the toy world: it learns, repeats, stops, and says what is wrong."""
 
+import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +141,13 @@ def test_training_goes_on_from_a_folder(tmp_path: Path) -> None:
     history = world.train(tmp_path, config, world.trainer(max_epochs=1), start=trained.folder).history
     before = trained.result.manifest["metrics"]["holdout/click_ndcg_at_10"]
     assert history[0]["holdout/click_ndcg_at_10"] == pytest.approx(before, abs=0.02)
-    with pytest.raises(BundleError, match="weights of this configuration"):
+    with pytest.raises(BundleError, match="expected preset adapter, as it is asked for here; found top"):
         world.train(tmp_path, world.config(preset="adapter"), world.trainer(), start=trained.folder)
+    other = shutil.copytree(trained.folder, tmp_path / "other")
+    told = json.loads((other / "manifest.json").read_text()) | {"model_sha256": "that of another"}
+    (other / "manifest.json").write_text(json.dumps(told))
+    with pytest.raises(BundleError, match="expected model_sha256 .*; found that of another"):
+        world.train(tmp_path, config, world.trainer(), start=other)
     with pytest.raises(BundleError, match=r"expected a file weights.safetensors"):
         world.train(tmp_path, config, world.trainer(), start=tmp_path / "nothing")
 

@@ -15,6 +15,8 @@ _COLUMNS = {
     "holdout/click_recall_at_10": "recall@10",
     "holdout/purchase_ndcg_at_10": "NDCG@10, purchases",
     "holdout/list_ndcg_at_10": "NDCG@10 of lists",
+    "holdout/list_auc": "AUC of lists",
+    "share": "best share",
     "seconds": "seconds",
 }
 
@@ -36,7 +38,7 @@ def card(manifest: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> s
                 _what(manifest),
                 "## Hold-out by epoch",
                 _table(history, manifest["best_epoch"]),
-                f"The folder holds the weights of epoch {manifest['best_epoch']}. Epoch 0 is the start.",
+                _kept(manifest),
                 "## Export",
                 _export(manifest),
                 "## Use",
@@ -77,6 +79,16 @@ def _what(manifest: Mapping[str, Any]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in rows.items())
 
 
+def _kept(manifest: Mapping[str, Any]) -> str:
+    share = manifest["best_share"]
+    if share < 1.0:
+        return (
+            f"The folder holds weights between the start and epoch {manifest['best_epoch']}, {share:g} of "
+            "the way, which did best on the hold-out. Epoch 0 is the start."
+        )
+    return f"The folder holds the weights of epoch {manifest['best_epoch']}. Epoch 0 is the start."
+
+
 def _table(history: Sequence[Mapping[str, Any]], best: int) -> str:
     columns = [name for name in _COLUMNS if any(name in row for row in history)]
     lines = [[_COLUMNS[name] for name in columns], ["---"] * len(columns)]
@@ -98,6 +110,8 @@ def _export(manifest: Mapping[str, Any]) -> str:
             "Vectors only (`raw.npy`, `tuned.npy`): an item that was not in the catalogue reads as without "
             "text."
         )
+    if manifest["engine"] == "static":
+        return "`static.npy`: a table of token vectors, fitted to the trained tower; no graph is needed."
     told = [f"- {name.replace('_', ' ')}: {value:.6g}" for name, value in manifest["export_check"].items()]
     return "\n".join(["`encoder.onnx`, compared with torch on texts of the catalogue:", "", *told])
 

@@ -90,6 +90,8 @@ def train_chain(
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
         kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start, ids)
+    else:  # what an earlier training left there is none of this one's
+        shutil.rmtree(kept / checkpoint.SLICES, ignore_errors=True)
     boundary = replace(config, export="vectors")
     for k, part in enumerate(slices[:-1], 1):
         folder = kept / checkpoint.SLICES / str(k)

@@ -23,7 +23,7 @@ from recsys.encoder.config import EncoderConfig, read_settings, schedule
 from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.pretrained import file_sha256
-from recsys.encoder.text_tower import TextTower
+from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.trainer_config import TrainerConfig
 
 WEIGHTS = "weights.safetensors"
@@ -65,7 +65,7 @@ def save_pretrained(source: Path, module: EncoderModule, folder: Path) -> None:
             if file.is_file() and file.suffix in MODEL_FILES:
                 link_or_copy(file.resolve(), place / file.name)
     if not any(target.glob("*.safetensors")):
-        base: Any = module.text.base
+        base: Any = load_model(source) if module.text.kept else module.text.base
         base.save_pretrained(str(target))
 
 
@@ -142,6 +142,28 @@ def _check_files(folder: Path) -> None:
             found = file_sha256(path) if path.is_file() else "no such file"
             if found != told[name]:
                 raise BundleError(str(path), expected=f"sha256 {told[name]}", found=found, do=AGAIN)
+
+
+def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None) -> None:
+    """Refuse to go on from an encoder of another preset, depth or pretrained model, whose shapes may fit.
+
+    Raises
+    ------
+    BundleError
+        The folder has no manifest, or one that differs.
+    """
+    told = read_json(folder / MANIFEST, AGAIN)
+    require(told, folder / MANIFEST, {"config": dict}, AGAIN)
+    here = {"preset": config.preset, "layers": config.layers, "model_sha256": model_sha256}
+    there = {name: told["config"].get(name, told.get(name)) for name in here}
+    odd = [name for name in here if here[name] != there[name]]
+    if odd:
+        raise BundleError(
+            f"the encoder in {folder}",
+            expected=f"{odd[0]} {here[odd[0]]}, as it is asked for here",
+            found=str(there[odd[0]]),
+            do="Use the configuration it was trained with, or train afresh.",
+        )
 
 
 def load_weights(module: EncoderModule, folder: Path) -> None:

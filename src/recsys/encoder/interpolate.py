@@ -15,7 +15,7 @@ SHARES = (0.25, 0.5, 0.75)  # of the way from the start; the end itself is measu
 def between(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
     """``start + share * (end - start)``, tensor by tensor; whole numbers are those of the end."""
     return {
-        name: start[name].lerp(value, share) if value.is_floating_point() else value
+        name: start[name].to(value.device).lerp(value, share) if value.is_floating_point() else value
         for name, value in end.items()
     }
 

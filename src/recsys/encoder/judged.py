@@ -79,10 +79,14 @@ class Judged(Resumable):
             self.load_state_dict(self._best[1], strict=False)
             self.refresh()
 
-    def outcome(self) -> tuple[int, dict[str, float]]:
-        """The epoch whose weights were kept (0: the start) and the hold-out's metrics with them."""
+    def outcome(self) -> tuple[int, float, dict[str, float]]:
+        """The epoch whose weights were kept (0: the start), how much of the way to it, and the metrics."""
         if self.holdout is None or not len(self.holdout):
-            return int(self.rows[-1]["epoch"]), {}
+            return int(self.rows[-1]["epoch"]), 1.0, {}
         name = self.monitor
-        best = max(self.rows, key=lambda row: max(row[name], row.get(f"{name}_at_share", row[name])))
-        return int(best["epoch"]), self._measure()
+        reached = [(row[name], row["epoch"], 1.0) for row in self.rows]
+        reached += [
+            (row[f"{name}_at_share"], row["epoch"], row["share"]) for row in self.rows if "share" in row
+        ]
+        _, epoch, share = max(reached, key=lambda one: (one[0], -one[1]))
+        return int(epoch), float(share), self._measure()

@@ -59,6 +59,13 @@ def make_teaching(
     if config.lists == "judge":  # what comes before the lists that judge, and no hold-out beside them
         first = _judging(_there(lists), trainer).position.min()
         fit, kept = np.flatnonzero(pairs.position < first), np.flatnonzero(pairs.position >= first)
+        if not len(fit):
+            raise DataError(
+                "encoder.lists=judge",
+                expected="pairs before the lists that judge",
+                found=f"none before the last {trainer.holdout_max} lists",
+                do="Lower trainer.holdout_max, or set encoder.lists=none.",
+            )
     learn, held = select(pairs, fit), select(pairs, kept)
     past = histories(log, learn.head, config.history, clock)
     before = histories(log, held.head, config.read_history, clock)

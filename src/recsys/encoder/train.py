@@ -145,6 +145,7 @@ def train_encoder(
         module = EncoderModule(text, config, trainer, kinds, data.total_steps(), tower)
         module.prepare(made.raw.clone(), made.cache, known, taught.holdout, taught.held_lists)
         if start is not None:
+            checkpoint.check_start(start, config, weights_sha256(made.folder))
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
         keeper = None
@@ -159,10 +160,10 @@ def train_encoder(
         module.cpu()
         trained_s = time.monotonic() - began + (keeper.earlier if keeper else 0.0)
         engine, check = write_towers(module, made.raw, tokens, config, out_folder)
-        best_epoch, metrics = module.outcome()
+        best_epoch, best_share, metrics = module.outcome()
         notes = made.notes | {
             "metrics": metrics,
-            "texts_per_s": tiers.texts_per_s(text, tokens, config),
+            "texts_per_s": tiers.texts_per_s(text.plain(), tokens, config),
         }
         if engine == "static":
             notes = tiers.write_static(module, made.raw, tokens, config, out_folder, notes)
@@ -193,6 +194,7 @@ def train_encoder(
             "known_items": len(known),
             "data": hash_data(texts, pairs, log, known, lists if config.lists != "none" else None),
             "best_epoch": best_epoch,
+            "best_share": best_share,
             "export_check": check,
             "adapted": text.adapted,
             "work": made.work,

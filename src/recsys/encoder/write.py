@@ -1,6 +1,7 @@
 """A trained module as the files that later rooms read."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def write_towers(
         try:
             path = folder / "encoder.onnx"
             check = export.export_onnx(module, tokens, path, config.max_tokens)
-            return "onnx", export_int8(module, tokens, path) if config.export == "onnx_int8" else check
+            return "onnx", _rounded(module, tokens, path, check) if config.export == "onnx_int8" else check
         except DataError:
             raise
         except Exception as error:  # the exporter raises whatever the traced model makes it raise
@@ -65,3 +66,17 @@ def write_towers(
                 str(error).splitlines()[0] if str(error) else type(error).__name__,
             )
     return "vectors", {}
+
+
+def _rounded(module: EncoderModule, tokens: Tokens, path: Path, check: dict[str, float]) -> dict[str, float]:
+    """Round the graph's weights; where that goes wrong the graph stays as it was."""
+    whole = path.with_name(f".whole-{path.name}")
+    shutil.copy2(path, whole)
+    try:
+        return export_int8(module, tokens, path)
+    except Exception as error:  # what rounds raises what it likes
+        whole.replace(path)
+        LOG.warning("The graph keeps its float32 weights, since rounding them failed: %s", error)
+        return check
+    finally:
+        whole.unlink(missing_ok=True)

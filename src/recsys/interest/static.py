@@ -58,6 +58,7 @@ class StaticTower(TextTower):
         """Vectors of some texts, of length one: raw and tuned, float32 (texts, dims)."""
         raw = np.empty((len(texts), self.dims), np.float32)
         tuned = np.empty_like(raw)
+        self.encoded += len(texts)
         for start in range(0, len(texts), CHUNK):
             part = slice(start, start + CHUNK)
             means = token_means(self._table, *self._ids(list(texts[part])))
