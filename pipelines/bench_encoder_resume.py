@@ -27,28 +27,6 @@ FILES = ("weights.safetensors", "user_tower.npz", "mean.npy", "raw.npy", "tuned.
 WORDS = [f"word{i}" for i in range(40)]
 
 
-def tiny_encoder(folder: Path) -> Path:
-    """Write a random BERT of two layers and a tokenizer of whole words; returns the folder."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    folder.mkdir(parents=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    BertModel(BertConfig(vocab_size=len(vocabulary), **sizes), add_pooling_layer=False).save_pretrained(
-        folder
-    )
-    return folder
-
-
 def _world() -> tuple[list[str], EventLog, PairArrays, ListArrays]:
     """Titles, events, what is learned of them, and lists in which the first item was clicked."""
     rng = np.random.default_rng(0)
@@ -116,10 +94,12 @@ def _run(train: Callable[..., None], *folders: Path, kill_at: int | None = None)
 
 def resume_figures(quick: bool) -> list[Figure]:
     """Kill and go on, again and again; how often the bytes are those of the unbroken training."""
+    from recsys.pipelines.bench_encoder_inputs import tiny_encoder  # what a killed process need not import
+
     kills, rng = QUICK_KILLS if quick else KILLS, random.Random(0)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        encoder = tiny_encoder(root / "encoder")
+        encoder = tiny_encoder(WORDS, root / "encoder")
 
         def read(out: Path) -> list[bytes]:
             return [(out / name).read_bytes() for name in FILES]

@@ -4,6 +4,7 @@ A file may be missing, cut short, of another kind or of another version. All of 
 form that names the file, so that no reader needs a guard of its own and nobody meets a library's words.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -198,3 +199,9 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

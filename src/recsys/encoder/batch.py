@@ -10,6 +10,7 @@ from recsys.core.columns import CART, PURCHASE, RATING
 from recsys.core.gaps import gap_bucket, gap_edges
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ListArrays, PairArrays, follow
+from recsys.core.ragged import elements
 
 Array = NDArray[Any]
 
@@ -57,9 +58,7 @@ class ListBatch(NamedTuple):
 
 def select_lists(lists: ListArrays, index: Array) -> ListArrays:
     """Some of the lists."""
-    sizes = np.diff(lists.offsets)[index]
-    offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int64)
-    rows = np.repeat(lists.offsets[:-1][index] - offsets[:-1], sizes) + np.arange(offsets[-1])
+    offsets, rows = elements(lists.offsets[:-1][index], np.diff(lists.offsets)[index])
     return ListArrays(
         lists.user[index],
         lists.position[index],

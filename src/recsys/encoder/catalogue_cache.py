@@ -20,17 +20,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys.core.artefact import read_array
+from recsys.core.content_keys import KEY, content_keys, find_keys
 from recsys.core.errors import BundleError
+from recsys.core.ragged import elements
 from recsys.encoder.cache_folder import alone, put
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.text_cache import TextCache, check_size, encode_lower, room
 from recsys.encoder.text_tower import TextTower
-from recsys.encoder.tokens import Tokens
+from recsys.encoder.tokens import Tokens, take
 
 Array = NDArray[Any]
 LOG = logging.getLogger(__name__)
 FORMAT = 1
-KEY = np.dtype("S32")  # hex of 16 bytes of blake2b
 BF16 = np.dtype(np.int16)  # how numbers in bfloat16 are stored
 # what a model's configuration says of where it lies and who wrote it, not of what it computes
 _NO_MATTER = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
@@ -62,8 +63,7 @@ class _Store(NamedTuple):
     def rows(self, index: Array) -> "_Store":
         """Some of the texts."""
         lengths = self.lengths[index]
-        starts = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-        place = np.repeat(self.starts[index] - starts[:-1], lengths) + np.arange(starts[-1])
+        starts, place = elements(self.starts[index], lengths)
         hidden = self.hidden[torch.from_numpy(place)] if len(self.hidden) else self.hidden
         return _Store(self.keys[index], starts[:-1], lengths, self.pooled[index], hidden)
 
@@ -71,8 +71,7 @@ class _Store(NamedTuple):
 def token_keys(tokens: Tokens) -> Array:
     """The hash of each text's tokens, dtype S32."""
     ids, offsets = np.ascontiguousarray(tokens.ids), tokens.offsets.tolist()
-    texts = (ids[a:b].tobytes() for a, b in pairwise(offsets))
-    return np.array([hashlib.blake2b(text, digest_size=16).hexdigest().encode() for text in texts], KEY)
+    return content_keys(ids[a:b].tobytes() for a, b in pairwise(offsets))
 
 
 def model_key(tower: TextTower, config: EncoderConfig) -> str:
@@ -132,7 +131,7 @@ def encode_once(
         place = folder / model_key(tower, config)
         with alone(place):
             store, encoded = _update(place / "texts", tower, tokens, keys, first, config, device)
-    rows = _find(store.keys, distinct)[back]
+    rows = find_keys(store.keys, distinct, np.argsort(store.keys))[back]
     hidden, starts = (store.hidden, store.starts[rows]) if tower.top_layers else (None, None)
     if hidden is not None and hidden.device.type != device.type:  # mapped from the disk; steps read it there
         hidden = room(len(hidden), tower, device).copy_(hidden)
@@ -152,7 +151,7 @@ def _update(
 ) -> tuple[_Store, int]:
     """The store with every text of the catalogue in it, and how many had to be encoded."""
     old = _open(place, tower.dims)
-    known = np.empty(0, np.int64) if old is None else _find(old.keys, keys[first])
+    known = np.empty(0, np.int64) if old is None else find_keys(old.keys, keys[first], np.argsort(old.keys))
     items = np.sort(first if old is None else first[known < 0])
     if old is not None and not len(items):
         return old, 0
@@ -170,21 +169,10 @@ def _encode(
     tower: TextTower, tokens: Tokens, keys: Array, items: Array, config: EncoderConfig, device: torch.device
 ) -> _Store:
     """Run the pretrained model over some texts, in the order of the catalogue."""
-    lengths = tokens.lengths()[items]
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    place = np.repeat(tokens.offsets[items] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    raw, cache = encode_lower(tower, Tokens(offsets, tokens.ids[place]), config, device)
+    some = take(tokens, items)
+    raw, cache = encode_lower(tower, some, config, device)
     hidden = cache.values if tower.top_layers else torch.empty((0, tower.dims))
-    return _Store(keys[items], cache.offsets[: len(items)], lengths, raw.numpy(), hidden)
-
-
-def _find(keys: Array, wanted: Array) -> Array:
-    """The place of each wanted key, -1 where it is absent."""
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
-    order = np.argsort(keys)
-    place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
-    return np.where(keys[place] == wanted, place, -1)
+    return _Store(keys[items], cache.offsets[: len(items)], some.lengths(), raw.numpy(), hidden)
 
 
 def _open(place: Path, dims: int) -> _Store | None:

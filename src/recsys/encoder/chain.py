@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.artefact import link_or_copy
+from recsys.core.artefact import file_sha256, link_or_copy
 from recsys.core.log import EventLog, ListArrays, PairArrays
 from recsys.encoder import checkpoint
-from recsys.encoder.catalogue import Catalogue, encode_catalogue
+from recsys.encoder.catalogue import encode_catalogue
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.pretrained import file_sha256, resolve
+from recsys.encoder.pretrained import resolve
 from recsys.encoder.resume import remove_empty, training_key
 from recsys.encoder.teaching import make_teaching
 from recsys.encoder.train import EncoderResult, check_input, train_encoder
@@ -64,28 +64,35 @@ def train_chain(
     start : Path, optional
         The folder of an encoder of the same configuration that the first slice goes on from.
     """
-    first, *others = slices
-    if not others:
+
+    def train(
+        part: Slice, config: EncoderConfig, folder: Path, start: Path | None, **more: Any
+    ) -> EncoderResult:
         return train_encoder(
             texts,
-            first.pairs,
+            part.pairs,
             log,
             config,
             trainer,
-            out_folder,
+            folder,
             clock=clock,
-            known_items=first.known_items,
-            lists=first.lists,
+            known_items=part.known_items,
+            lists=part.lists,
             start=start,
-            window=first.window,
+            window=part.window,
             ids=ids,
-            resume=resume,
-            cache_folder=cache_folder,
+            **more,
         )
+
+    first, *others = slices
+    if not others:
+        return train(first, config, out_folder, start, resume=resume, cache_folder=cache_folder)
     known = np.unique(np.asarray(first.known_items, np.int64))
     check_input(texts, first.pairs, known)
-    taught = make_teaching(first.pairs, first.lists, log, known, config, trainer, clock)
-    catalogue = encode_catalogue(texts, config, trainer, known, taught.pairs, start, cache_folder)
+    pairs = None  # that auto estimates the time of
+    if config.preset == "auto":
+        pairs = make_teaching(first.pairs, first.lists, log, known, config, trainer, clock).pairs
+    catalogue = encode_catalogue(texts, config, trainer, known, pairs, start, cache_folder)
     config = catalogue.config
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
@@ -97,46 +104,15 @@ def train_chain(
         folder = kept / checkpoint.SLICES / str(k)
         if not folder.is_dir():
             partial = folder.with_name(f".tmp-{folder.name}")
-            _train(part, texts, log, boundary, trainer, partial, clock, start, resume, catalogue, ids)
+            train(part, boundary, partial, start, resume=resume, catalogue=catalogue)
             partial.rename(folder)
         start = folder
-    result = _train(slices[-1], texts, log, config, trainer, out_folder, clock, start, resume, catalogue, ids)
+    result = train(slices[-1], config, out_folder, start, resume=resume, catalogue=catalogue)
     if kept != out_folder:
         shutil.copytree(kept / checkpoint.SLICES, out_folder / checkpoint.SLICES, copy_function=link_or_copy)
         shutil.rmtree(kept)
         remove_empty(kept.parent)
     return result
-
-
-def _train(
-    part: Slice,
-    texts: Sequence[str],
-    log: EventLog,
-    config: EncoderConfig,
-    trainer: TrainerConfig,
-    folder: Path,
-    clock: bool,
-    start: Path | None,
-    resume: Path | None,
-    catalogue: Catalogue,
-    ids: Mapping[str, Sequence[object]] | None,
-) -> EncoderResult:
-    return train_encoder(
-        texts,
-        part.pairs,
-        log,
-        config,
-        trainer,
-        folder,
-        clock=clock,
-        known_items=part.known_items,
-        lists=part.lists,
-        start=start,
-        window=part.window,
-        resume=resume,
-        catalogue=catalogue,
-        ids=ids,
-    )
 
 
 def _chain_key(

@@ -16,13 +16,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recsys.core.artefact import link_or_copy, read_archive, read_json, reading, require
+from recsys.core.artefact import file_sha256, link_or_copy, read_archive, read_json, reading, require
 from recsys.core.errors import BundleError
 from recsys.encoder import small
 from recsys.encoder.config import EncoderConfig, read_settings, schedule
 from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
-from recsys.encoder.pretrained import file_sha256
 from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.trainer_config import TrainerConfig
 

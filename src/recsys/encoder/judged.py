@@ -44,21 +44,18 @@ class Judged(Resumable):
         row: dict[str, Any] = {"epoch": epoch + 1, "kind": kind, "train/loss": loss}
         if self.holdout is not None and len(self.holdout):
             row |= self._measure()
-            self._keep_best(row[self.monitor], self.trained_state())
+            state = self.trained_state()
+            better = self._keep_best(row[self.monitor], state)
             if self.config.interpolate and epoch >= 0:
-                row |= self._look_between()
+                row["share"], value, weights = best_between(
+                    self, self.origin, state, lambda: self._measure()[self.monitor]
+                )
+                row[f"{self.monitor}_at_share"] = value
+                better |= self._keep_best(value, weights)
+            self._worse = 0 if better else self._worse + 1
         row["seconds"] = time.monotonic() - self._started
         row["scale_click"], row["scale_purchase"] = self.user.scale().tolist()[: len(HEADS)]
         self.rows.append(row)
-
-    def _look_between(self) -> dict[str, float]:
-        """The best weights between the start and here are a candidate too."""
-        share, value, weights = best_between(
-            self, self.origin, self.trained_state(), lambda: self._measure()[self.monitor]
-        )
-        if self._best is None or value > self._best[0]:
-            self._best, self._worse = (value, weights), 0
-        return {"share": share, f"{self.monitor}_at_share": value}
 
     def _measure(self) -> dict[str, float]:
         """The hold-out's metrics as things stand."""
@@ -67,11 +64,12 @@ class Judged(Resumable):
         found = self.holdout.measure(self.user, vectors)
         return found if self.lists is None else found | self.lists.measure(self.user, vectors)
 
-    def _keep_best(self, value: float, state: dict[str, Tensor]) -> None:
-        if self._best is None or value > self._best[0]:
-            self._best, self._worse = (value, state), 0
-        else:
-            self._worse += 1
+    def _keep_best(self, value: float, state: dict[str, Tensor]) -> bool:
+        """Whether a state is the best so far; it is kept then."""
+        better = self._best is None or value > self._best[0]
+        if better:
+            self._best = (value, state)
+        return better
 
     def restore_best(self) -> None:
         """Go back to the epoch that did best on the hold-out, where there is one."""
@@ -84,9 +82,13 @@ class Judged(Resumable):
         if self.holdout is None or not len(self.holdout):
             return int(self.rows[-1]["epoch"]), 1.0, {}
         name = self.monitor
-        reached = [(row[name], row["epoch"], 1.0) for row in self.rows]
-        reached += [
-            (row[f"{name}_at_share"], row["epoch"], row["share"]) for row in self.rows if "share" in row
-        ]
-        _, epoch, share = max(reached, key=lambda one: (one[0], -one[1]))
-        return int(epoch), float(share), self._measure()
+        reached = [(row[name], row, 1.0) for row in self.rows]
+        reached += [(row[f"{name}_at_share"], row, row["share"]) for row in self.rows if "share" in row]
+        _, row, share = max(reached, key=lambda one: (one[0], -one[1]["epoch"]))
+        if share < 1.0:  # the row has the metrics at its own end
+            return int(row["epoch"]), float(share), self._measure()
+        return (
+            int(row["epoch"]),
+            1.0,
+            {k: v for k, v in row.items() if k.startswith("holdout/") and "_at_share" not in k},
+        )

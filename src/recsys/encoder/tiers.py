@@ -71,12 +71,12 @@ def encode_tier(
     device = next(tower.parameters()).device
     n = len(tokens.offsets) - 1
     sample = teaching_texts(n, config, trainer.seed)
-    taught = take(tokens, sample)
     if config.preset == "small":
-        reuse, notes = _become_small(tower, taught, config, trainer, start, cache_folder)
+        reuse, notes = _become_small(tower, take(tokens, sample), config, trainer, start, cache_folder)
         return *encode_lower(tower, tokens, config, device), reuse, notes
     if config.preset != "static" or len(sample) == n:
         return *encode_once(tower, tokens, config, device, cache_folder), {}
+    taught = take(tokens, sample)
     pooled, _, reuse = encode_once(tower, taught, config, device, cache_folder)
     known = unit(pooled)
     raw = _extend(known, taught, tokens, _centred_singles(tower, tokens, config), trainer.seed)

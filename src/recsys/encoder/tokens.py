@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from recsys.core.errors import DataError
+from recsys.core.ragged import elements
 
 Array = NDArray[Any]
 LOG = logging.getLogger(__name__)
@@ -108,7 +109,5 @@ def check_readable(tokenizer: Tokenizer, tokens: Tokens, texts: Sequence[str], a
 
 def take(tokens: Tokens, texts: Array) -> Tokens:
     """The tokens of some texts, in their order."""
-    lengths = tokens.lengths()[texts]
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    place = np.repeat(tokens.offsets[texts] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    offsets, place = elements(tokens.offsets[texts], tokens.lengths()[texts])
     return Tokens(offsets, tokens.ids[place])

@@ -4,7 +4,6 @@ The cache knows a text by its content and the model by its hash, so a second run
 changed, and an unchanged text keeps its very bits.
 """
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -16,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.artefact import read_array
+from recsys.core.content_keys import KEY, content_keys, find_keys
 from recsys.interest.text import TextTower
 
 Array = NDArray[Any]
 AGAIN = "Run recsys embed again, or copy the whole folder."
-KEY = np.dtype("S32")  # hex of 16 bytes of blake2b
 
 
 class Vectors(NamedTuple):
@@ -51,15 +50,7 @@ def load_vectors(folder: Path) -> Vectors:
 
 def text_keys(texts: Sequence[str]) -> Array:
     """The content hash of each text, dtype S32."""
-    return np.array([hashlib.blake2b(t.encode(), digest_size=16).hexdigest().encode() for t in texts], KEY)
-
-
-def _find(keys: Array, wanted: Array) -> Array:
-    """The place of each wanted key among sorted keys, -1 where it is absent."""
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, place, -1)
+    return content_keys(text.encode() for text in texts)
 
 
 def index_vectors(texts: Sequence[str], folder: Path) -> None:
@@ -102,7 +93,7 @@ def embed(
     keys, old = _cached(folder, tower.dims)
     if not len(keys):
         keys, old = _cached(known, tower.dims)
-    place = _find(keys, distinct)
+    place = find_keys(keys, distinct)
     new = np.flatnonzero(place < 0)
     fresh = Vectors(*tower.encode([texts[first[i]] for i in new]))
     if folder is not None and len(new):

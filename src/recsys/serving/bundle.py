@@ -6,7 +6,6 @@ text tower and the id vectors) if texts were encoded, ``ranker/`` (trees as Ligh
 first stage where there is one), ``candidates/`` (the popular list at the last tick).
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.artefact import fit_array, read_array, read_json, reading, require
+from recsys.core.artefact import file_sha256, fit_array, read_array, read_json, reading, require
 from recsys.core.codes import Codes
 from recsys.core.errors import BundleError
 from recsys.features.attributes import Attributes
@@ -97,12 +96,6 @@ def bundle_error(
     return BundleError(what, expected=expected, found=found, do=do)
 
 
-def digest(path: Path) -> str:
-    """The sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _read_attributes(manifest: Mapping[str, Any], of: str, folder: Path) -> Attributes:
     with reading(folder / "manifest.json", f"names and vocabularies under 'attributes', {of!r}"):
         entry = manifest["attributes"][of]
@@ -168,7 +161,7 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], verify: b
         what, size = f"{name} in the model folder {folder}", path.stat().st_size
         if size != entry["bytes"]:
             raise bundle_error(what, f"{entry['bytes']} bytes", f"{size} bytes")
-        if verify and digest(path) != entry["sha256"]:
+        if verify and file_sha256(path) != entry["sha256"]:
             raise bundle_error(what, "the hash in the manifest", "another one")
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import recsys
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.artefact import link_or_copy
+from recsys.core.artefact import file_sha256, link_or_copy
 from recsys.core.codes import Codes
 from recsys.core.log import save_arrays
 from recsys.features.attributes import Attributes
@@ -23,7 +23,7 @@ from recsys.interest.vectors import Vectors, save_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
 from recsys.ranking.trees import Trees
-from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees, digest
+from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees
 from recsys.state.store import State
 
 Array = NDArray[Any]
@@ -90,7 +90,7 @@ class BundleParts:
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest(path)}
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
         for path in paths
     }
 
