@@ -1,11 +1,14 @@
 """A training that was broken off, started again, gives the bytes of one that was not."""
 
+import functools
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +52,13 @@ def run(folder: Path, kind: str = "pairs", **more: Any) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
+@functools.cache
+def unbroken() -> dict[str, bytes]:
+    """What a training of pairs gives that nothing broke."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Path(folder))
+
+
 def counted(monkeypatch: pytest.MonkeyPatch, last: int | None = None) -> list[tuple[int, int]]:
     """The steps that are made from now on, as (epoch, step); breaks before step number ``last``."""
     made: list[tuple[int, int]] = []
@@ -87,14 +97,13 @@ def test_broken_off_anywhere_it_gives_the_same_bytes(
 
 def test_broken_twice_between_two_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Keeper, "on_train_batch_start", _every_fifth(Keeper.on_train_batch_start))
-    whole = run(tmp_path / "whole")
     for at in (7, 6):
         with monkeypatch.context() as patch, pytest.raises(Broken):
             counted(patch, at)
             run(tmp_path / "broken", resume=tmp_path / "state")
     with monkeypatch.context() as patch:
         rest = counted(patch)
-        assert run(tmp_path / "broken", resume=tmp_path / "state") == whole
+        assert run(tmp_path / "broken", resume=tmp_path / "state") == unbroken()
     # states before steps 0 and 5 of the first process, which made 7; the second made 5 to 10
     assert rest[0] == divmod(10, STEPS)
 
@@ -138,6 +147,19 @@ def left_behind(folder: Path, monkeypatch: pytest.MonkeyPatch, steps: int = 7) -
     return path
 
 
+@pytest.fixture(scope="module")
+def seventh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of a training of pairs that broke after 7 of its 12 steps; not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        return left_behind(tmp_path_factory.mktemp("seventh"), patch)
+
+
+def copied(state: Path, folder: Path) -> Path:
+    """A copy that may be damaged."""
+    folder.mkdir()
+    return Path(shutil.copy(state, folder))
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -175,25 +197,26 @@ def of_another(path: Path) -> None:
 def test_a_state_that_cannot_be_used_is_named_and_training_begins_afresh(
     damage: Callable[[Path], None],
     said: str,
+    seventh: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path = left_behind(tmp_path, monkeypatch)
+    path = copied(seventh, tmp_path / "state")
     damage(path)
-    whole = run(tmp_path / "whole")
+    whole = unbroken()
     made = counted(monkeypatch)
     with caplog.at_level(logging.WARNING, "recsys.encoder.resume"):
-        assert run(tmp_path / "again", resume=tmp_path / "state") == whole
+        assert run(tmp_path / "again", resume=path.parent) == whole
     (line,) = caplog.messages
     assert line.startswith(f"{path}: {said}") and line.endswith(". The training begins afresh.")
     assert made[0] == (0, 0)
 
 
 def test_the_state_of_another_training_is_said_and_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    seventh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = left_behind(tmp_path, monkeypatch)
+    path = copied(seventh, tmp_path / "state")
     made = counted(monkeypatch)
     with caplog.at_level(logging.WARNING, "recsys.encoder.resume"):
         run(tmp_path / "other", resume=path.parent, changes={"log_q": 0.5})
@@ -292,7 +315,7 @@ def test_a_process_that_is_killed_leaves_a_state_to_go_on_from(
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     made = counted(monkeypatch)
-    assert run(tmp_path / "out", resume=tmp_path / "state") == run(tmp_path / "whole")
+    assert run(tmp_path / "out", resume=tmp_path / "state") == unbroken()
     assert made[0] == (1, 2)
 
 
