@@ -14,7 +14,8 @@ PYTEST := $(BIN)/python -m pytest
 # One thread a process. A file's tests stay in one process, which makes once what they share.
 WORKERS ?= 2
 FAST := OMP_NUM_THREADS=1 $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-KERNELS := -m "kernel and not slow and not gpu"
+# The files that hold such tests alone: the others' imports take longer than these tests.
+KERNELS = -m "kernel and not slow and not gpu" $(sort $(shell grep -rl --include='*.py' mark.kernel tests))
 # The plain-Python run of a hash wraps around on purpose; compiled code does not warn of it.
 NO_JIT_WARNING := -W "ignore:overflow encountered:RuntimeWarning"
 
