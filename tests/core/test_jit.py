@@ -30,7 +30,7 @@ def _run(code: str, **environment: str) -> str:
         [sys.executable, "-c", code],
         env=kept | environment,
         check=True,
-        timeout=120,
+        timeout=600,
         capture_output=True,
         text=True,
     )

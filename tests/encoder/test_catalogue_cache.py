@@ -173,9 +173,9 @@ def test_two_processes_work_one_after_the_other(tmp_path: Path) -> None:
     order = context.Queue()
     process = context.Process(target=_hold, args=(tmp_path, order))
     process.start()
-    assert order.get(timeout=60) == "first holds"
+    assert order.get(timeout=600) == "first holds"
     with alone(tmp_path):
-        assert order.get(timeout=60) == "first leaves"  # it was there before this one got in
+        assert order.get(timeout=600) == "first leaves"  # it was there before this one got in
         assert (tmp_path / "made" / "x").read_text() == "first"
         put(tmp_path / "made", lambda place: (place / "x").write_text("second") and None)
     process.join()

@@ -299,7 +299,7 @@ def test_two_processes_do_the_work_once(tmp_path):
         )
         for name in ("a", "b")
     ]
-    texts = [process.communicate(timeout=60)[0] for process in both]
+    texts = [process.communicate(timeout=600)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert (tmp_path / "worked").read_text() == "x"
     assert sum("unchanged, skipped" in text for text in texts) == 1
