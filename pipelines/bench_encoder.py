@@ -34,7 +34,7 @@ PARTS: Mapping[str, Part] = {
     "peer": Part(bench_encoder_peer.peer_figures, (bench_encoder_peer.PEER,)),
     "reembed": Part(bench_encoder_reembed.reembed_figures, bench_encoder_reembed.NAMES),
     "resume": Part(bench_encoder_resume.resume_figures, ("resume_equal",)),
-    "cold": Part(bench_encoder_cold.cold_figures, ("cold_keep",)),
+    "cold": Part(bench_encoder_cold.cold_figures, bench_encoder_cold.NAMES),
 }
 QUALITY = "quality"  # the last part: each of its figures trains for itself
 WORK = Path("mlruns/work")

@@ -31,6 +31,7 @@ Array = NDArray[Any]
 # a vectors-only encoder has the same vectors, and spares the export
 DEMO = ("data=shop", "encoder=adapter", "encoder.export=vectors", "tracking=none", "threads=1")
 WITH_IDS = "encoder.ids.kind=plain"
+NAMES = ("cold_keep", "ids_ndcg")
 WINDOW, COLD, DRAWS, K, BLOCK = "valid", 0.2, 5, 10, 256
 
 

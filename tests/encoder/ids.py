@@ -51,7 +51,7 @@ class PooledTexts(nn.Module):
 
 def shop_module(kind: str, **changes: Any) -> tuple[EncoderModule, PairData]:
     """A module with shaken weights and tables over random text vectors, and pairs for a step."""
-    ids = IdsConfig(**({"kind": kind, "buckets": 64, "lr": 0.05} | changes))
+    ids = IdsConfig(**({"kind": kind, "buckets": 64, "lr": 0.05, "length": 3.0} | changes))
     config = EncoderConfig(ids=ids, adapter_size=8, queries=2, rank=4, history=6, preset="adapter")
     trainer = TrainerConfig(lr=5e-3, accelerator="cpu")
     rng, n, known = np.random.default_rng(6), 500, np.arange(N_ITEMS)

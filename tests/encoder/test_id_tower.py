@@ -21,7 +21,8 @@ KNOWN = np.arange(30)
 
 def tower(kind: str = "plain", **changes: Any) -> IdTower:
     """Tables with numbers in them; items from 30 on are not known."""
-    config = IdsConfig(**({"kind": kind, "buckets": {"item_id": 8, "category": 64, "brand": 64}} | changes))
+    buckets = {"item_id": 8, "category": 64, "brand": 64}
+    config = IdsConfig(**({"kind": kind, "buckets": buckets, "length": 6.0} | changes))
     out = IdTower(config, columns(), KNOWN, 6, seed=0)
     torch.manual_seed(4)
     for table in out.tables().values():
@@ -35,7 +36,9 @@ def by_hand(one: IdTower, item: int) -> torch.Tensor:
     for column, table in one.tables().items():
         value = values[column][item]
         if value is not None and value in [values[column][k] for k in KNOWN]:
-            total = total + table[hash_value(value) % len(table)].detach()
+            row = table[hash_value(value) % len(table)].detach()
+            most = one.config.length / 3  # the column's share
+            total = total + row / (1 + float(row @ row) / most**2) ** 0.5
     return total
 
 
@@ -52,6 +55,22 @@ def test_tables_start_at_zero_and_leave_the_text_as_it_is() -> None:
     one = IdTower(IdsConfig(kind="plain"), columns(), KNOWN, 6, seed=0)
     text = unit(torch.randn(N_ITEMS, 6))
     torch.testing.assert_close(one(text), text, atol=1e-6, rtol=0)
+
+
+def test_the_id_part_stays_below_its_length_and_small_rows_count_as_they_are() -> None:
+    """However far the tables have gone, an item without ids is that near to what it would be with them."""
+    one, text = tower(length=0.3), unit(torch.randn(N_ITEMS, 6))
+    for scale in (1.0, 1e6):
+        for table in one.tables().values():
+            table.data *= scale
+        part = one.part(one.buckets).detach()
+        assert 0.15 < float(part.norm(dim=1).max()) < 0.3 + 1e-6
+        assert float(part[30:].norm(dim=1).max()) < 0.2 + 1e-6, "two of three columns"
+        assert float((one(text).detach() * text).sum(1).min()) > (1 - 0.3**2) ** 0.5 - 1e-6
+    torch.testing.assert_close(
+        one.short(torch.tensor([[0.003, 0.004]])), torch.tensor([[0.003, 0.004]]), atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(one.short(torch.tensor([[0.06, 0.08]])), torch.tensor([[0.06, 0.08]]) / 2**0.5)
 
 
 def test_an_unknown_id_reads_no_row_of_another() -> None:
@@ -147,6 +166,7 @@ def test_bad_settings_are_refused() -> None:
         ({"columns": ()}, "encoder.ids.columns: expected columns of items, each once; found none"),
         ({"columns": ("brand", "brand")}, "each once; found brand, brand"),
         ({"dropout": 1.0}, "encoder.ids.dropout: expected at least 0 and below 1; found 1.0"),
+        ({"length": 0.0}, "encoder.ids.length: expected above 0; found 0.0"),
         ({"buckets": 0}, "encoder.ids.buckets: expected at least 1; found 0"),
         ({"buckets": {"brand": 0}}, "encoder.ids.buckets.brand: expected at least 1; found 0"),
     ):

@@ -20,7 +20,7 @@ from tests.encoder.tiny import toy
 
 def train(folder: Path, kind: str, **options: Any) -> EncoderResult:
     world = toy()
-    config = world.config(ids=IdsConfig(kind=kind, buckets=128, lr=0.02))
+    config = world.config(ids=IdsConfig(kind=kind, buckets=128, lr=0.02, length=3.0))
     return world.train(folder, config, world.trainer(max_epochs=3), ids=columns(), **options)
 
 
@@ -43,7 +43,7 @@ def test_ids_learn_what_texts_do_not_say(tmp_path: Path) -> None:
     parity = {"kind": [f"parity{i % 2}" for i in range(len(world.texts))]}
     found = {}
     for kind in ("none", "plain"):
-        config = world.config(ids=IdsConfig(kind=kind, buckets=128, lr=0.05, columns=("kind",)))
+        config = world.config(ids=IdsConfig(kind=kind, buckets=128, lr=0.05, length=3.0, columns=("kind",)))
         options = {"ids": parity} if kind == "plain" else {}
         result = same.train(tmp_path / kind, config, world.trainer(max_epochs=4), **options)
         found[kind] = result.manifest["metrics"]["holdout/click_recall_at_10"]

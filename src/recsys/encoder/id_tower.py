@@ -1,8 +1,14 @@
 """The id part of item vectors: tables of hashed column values, summed and added to the text vector.
 
-``tuned = unit(text vector + sum over columns of table[hash(value) mod buckets])``. Tables start at zero, so
-training starts from the text vectors as they are. A value that no known item has (and a missing one) has
-no bucket: it adds nothing, in training and later, and cannot read the row of another value.
+``tuned = unit(text vector + sum over columns of short(table[hash(value) mod buckets]))``, where ``short``
+keeps the sum below a set length (`IdsConfig.length`). Tables start at zero, so training starts from the
+text vectors as they are. A value that no known item has (and a missing one) has no bucket: it adds nothing,
+in training and later, and cannot read the row of another value.
+
+The id part is an offset to what the text says, as in collaborative topic regression (Wang and Blei 2011),
+and is dropped at random in training, as in DropoutNet (Volkovs et al. 2017), so that an item without it is
+nothing new to the towers. Dropping alone does not do: the softmax gains by popularity that ids know, and an
+item without ids then stands behind all that are liked. Hence the bound.
 
 ``torchrec`` and ``plain`` compute the same numbers; torchrec's tables can also be cut into shards over
 several processes (`recsys.encoder.id_shards`). torchrec is imported only when it is asked for.
@@ -158,7 +164,12 @@ class IdTower(nn.Module):
                 self._bag(column)(part, start)
                 for column, part, start in zip(self.sizes, parts, starts, strict=True)
             ]
-        return torch.stack(columns).sum(0)
+        return torch.stack([self.short(column) for column in columns]).sum(0)
+
+    def short(self, rows: Tensor) -> Tensor:
+        """Rows of a column's table as they count: below the column's share of ``encoder.ids.length``."""
+        most = self.config.length / len(self.sizes)
+        return rows / (1 + rows.square().sum(-1, keepdim=True) / most**2).sqrt()
 
     def forward(
         self, text: Tensor, items: Tensor | None = None, step: tuple[int, int] | None = None
@@ -196,8 +207,8 @@ class IdTower(nn.Module):
         """What `recsys.interest.ids` reads: hashes of the values that training knew, and their vectors."""
         out: dict[str, Array] = {}
         for column, table in self.tables().items():
-            rows = table.detach().cpu().numpy()[self.bucket(column, self.seen[column])]
-            out |= {f"keys/{column}": self.seen[column], f"vectors/{column}": rows.astype(np.float32)}
+            rows = self.short(table.detach().cpu()[self.bucket(column, self.seen[column])])
+            out |= {f"keys/{column}": self.seen[column], f"vectors/{column}": rows.numpy()}
         return out
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys.core.checks import Range, at_least, check_choice, check_number, check_numbers
+from recsys.core.checks import Range, above, at_least, check_choice, check_number, check_numbers
 from recsys.core.errors import ConfigError
 
 USUAL_IDS = ("item_id", "category", "brand")
@@ -26,6 +26,10 @@ class IdsConfig:
     dropout : float
         Chance that an item's id part is left out in a training step, so that an item works on its text
         alone.
+    length : float
+        The id part is shorter than this, the text's vector having length one (each column's part than its
+        share). In a large catalogue the first places are won at the tail of the scores: even ids of a
+        fraction of the texts' spread leave no place to an item without them, however good its text.
     lr : float
         Learning rate of the tables (row-wise Adagrad).
     """
@@ -34,11 +38,14 @@ class IdsConfig:
     columns: tuple[str, ...] = USUAL_IDS
     buckets: int | Mapping[str, int] = 16_384
     dropout: float = 0.2
+    length: float = 0.015
     lr: float = 0.003
 
     def __post_init__(self) -> None:
         check_choice("encoder.ids.kind", self.kind, ("none", "plain", "torchrec"))
-        check_numbers(self, "encoder.ids", dropout=Range(0, 1, open_most=True), lr=at_least(0))
+        check_numbers(
+            self, "encoder.ids", dropout=Range(0, 1, open_most=True), length=above(0), lr=at_least(0)
+        )
         if isinstance(self.buckets, Mapping):
             for column, rows in self.buckets.items():
                 check_number(f"encoder.ids.buckets.{column}", rows, at_least(1))
