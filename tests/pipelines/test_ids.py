@@ -25,6 +25,7 @@ from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import scratch, toy_run
 
 IDS = ("encoder.ids.kind=plain", "encoder.ids.buckets={item_id: 256, category: 64, brand: 64}")
+QUICK = ("encoder.ids.lr=0.05", "encoder.ids.length=3")  # ids that count after a few steps
 ITEMS = pl.DataFrame(
     {
         "item_id": ["a", "b"],
@@ -105,9 +106,9 @@ def test_the_vectors_of_a_catalogue_have_id_parts_and_the_cache_texts_alone(tmp_
 @pytest.mark.slow
 def test_offline_and_online_agree_with_ids() -> None:
     toy, root = toy_run(), scratch()
-    toy.again(root / "run", *IDS, "encoder.ids.lr=0.05")
+    toy.again(root / "run", *IDS, *QUICK)
     stages = {path.name: path.resolve() for path in (root / "run" / "stages").iterdir()}
-    overrides = [*toy.overrides, *IDS, "encoder.ids.lr=0.05"]
+    overrides = [*toy.overrides, *IDS, *QUICK]
     config = stage_configs(load(overrides)[0])["bundle"]
     folder = write_snapshot(stages, config, root / "model")  # type: ignore[arg-type]
     compared = list(compare(Ranker.load(folder), read_offline(stages)))
