@@ -245,3 +245,9 @@ def test_the_command_line_gives_the_message_alone(capsys):
     assert said.out == ""
     assert said.err.startswith("recsys: trainer.max_epohcs: expected one of ")
     assert said.err.count("\n") == 1
+
+
+def test_what_small_encoders_are_held_against_reads_as_much_of_a_text():
+    read = {preset: load([f"encoder={preset}"])[0].encoder for preset in ("adapter", "small", "static")}
+    assert {one.max_tokens for one in read.values()} == {128}
+    assert {one.name_or_path for one in read.values()} == {"minilm"}

@@ -24,9 +24,9 @@ def test_the_estimate_by_hand() -> None:
     assert seconds["adapter"] == pytest.approx(encode + 4 * pairs + 15)
     assert seconds["top"] == pytest.approx(encode + 3 * pairs + 15 + (1 / 3) * (3 * encode + encode))
     assert seconds["full"] == pytest.approx(encode + 3 * pairs + 15 + 4 * encode)
-    # half the catalogue teaches: three passes forwards and backwards of half the layers, then all of it
+    # half the catalogue teaches: two passes forwards and backwards of half the layers, then all of it
     choosing = (6 + 5 + 4) * 48 / 20_000
-    small = 300 * (1 + 3 * 3 * 0.5) + encode * (choosing + 0.5)
+    small = 300 * (1 + 2 * 3 * 0.5) + encode * (choosing + 0.5)
     assert seconds["small"] == pytest.approx(small + 4 * pairs + 15)
     assert seconds["static"] == pytest.approx(
         300 + 2 * 90 + 3 * 300_000 / 1e6 * auto.static.PASSES + 4 * pairs

@@ -63,7 +63,7 @@ def test_a_cut_model_is_those_layers_alone(deep: Path) -> None:
 
 def test_teaching_brings_vectors_nearer(deep: Path) -> None:
     tower, tokens, wanted = made(deep)
-    config, trainer = toy().config(preset="small", distil_passes=8), toy().trainer(text_lr=3e-3)
+    config, trainer = toy().config(preset="small", distil_passes=8, distil_lr=3e-3), toy().trainer()
     before = load_model(deep).state_dict()
     small.replace_model(tower, (1, 3))
     cosines = small.teach(tower, tokens, wanted, config, trainer)
@@ -76,13 +76,18 @@ def test_teaching_brings_vectors_nearer(deep: Path) -> None:
     assert not any(p.requires_grad for p in tower.parameters())
 
 
+def test_the_rate_rises_quickly_and_falls_to_a_twentieth() -> None:
+    shares = [0.0, 0.025, 0.05, 0.5, 1.0]
+    assert [small.rate(share) for share in shares] == pytest.approx([0, 0.488125, 0.9525, 0.525, 0.05])
+
+
 def test_the_preset_trains_and_goes_on(deep: Path, tmp_path: Path) -> None:
     world = toy()
     config = world.config(preset="small", layers=2, name_or_path=str(deep))
-    trainer = world.trainer(max_epochs=1, text_lr=1e-3)
+    trainer = world.trainer(max_epochs=1)
     manifest = world.train(tmp_path / "a", config, trainer).manifest
     assert manifest["small"]["layers"] == [0, 2] and manifest["small"]["texts"] == 40
-    assert len(manifest["small"]["cosine"]) == 3 and manifest["texts_per_s"] > 0
+    assert len(manifest["small"]["cosine"]) == 2 and manifest["texts_per_s"] > 0
     after = world.train(tmp_path / "b", config, trainer, start=tmp_path / "a").manifest
     assert after["small"] == {"layers": [0, 2]}, "the small model is taken as it is"
     raw = [np.load(tmp_path / name / "raw.npy") for name in "ab"]

@@ -14,7 +14,7 @@ from recsys.encoder.trainer_config import TrainerConfig
 Preset = Literal["adapter", "top", "full", "lora", "small", "static", "auto"]
 PRESETS = ("adapter", "top", "full", "lora", "small", "static", "auto")
 _EPOCHS = {"adapter": 4, "top": 1, "full": 1, "lora": 1, "small": 4, "static": 4}
-_SMALL_LAYERS = 3
+_SMALL_LAYERS = 2
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class EncoderConfig:
         that is taught the whole one's vectors, "static" with a table of token vectors fitted in its place
         at the end. "auto" chooses among all of these but "lora".
     layers : int
-        Layers that preset small keeps; 0: three. Other presets have them all.
+        Layers that preset small keeps; 0: two. Other presets have them all.
     distil_texts : int
         Most texts that presets small and static learn from; the large model encodes no other.
     distil_passes : int
         Passes over these texts that teach the small model.
+    distil_lr : float
+        Learning rate of its layers in these passes; it rises quickly and falls slowly.
     budget_minutes : float
         What preset auto may take.
     top_layers : int
@@ -125,7 +127,8 @@ class EncoderConfig:
     preset: str = "top"
     layers: int = 0
     distil_texts: int = 10_000
-    distil_passes: int = 3
+    distil_passes: int = 2
+    distil_lr: float = 1e-3
     budget_minutes: float = 20.0
     top_layers: int = 2
     freeze_embeddings: bool = False
@@ -178,6 +181,7 @@ class EncoderConfig:
             layers=at_least(0),
             distil_texts=at_least(2),
             distil_passes=at_least(1),
+            distil_lr=above(0),
             budget_minutes=above(0),
             top_layers=at_least(1),
             lora_layers=at_least(0),

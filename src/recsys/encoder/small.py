@@ -27,6 +27,13 @@ from recsys.encoder.user_tower import unit
 
 WEIGHTS = "small.safetensors"
 CHOSEN_BY = 48  # texts that the layers are chosen by: one choice encodes them some dozen times
+STEP_TOKENS = 512  # of a step that teaches, padding included: many small steps, for there are few texts
+WARM = 0.05  # share of the steps in which the rate rises: cut layers are far off, and their gradients large
+
+
+def rate(share: float) -> float:
+    """Of the full learning rate, after a share of the steps: it rises quickly and falls to a twentieth."""
+    return min(1.0, share / WARM) * (1.0 - 0.95 * share)
 
 
 def cut(model: nn.Module, kept: tuple[int, ...]) -> nn.Module:
@@ -120,24 +127,24 @@ def teach(
     tokens : Tokens
     wanted : Tensor, shape (texts, dims)
     config : EncoderConfig
-        Reads ``distil_passes`` and ``encode_tokens``.
+        Reads ``distil_passes`` and ``distil_lr``.
     trainer : TrainerConfig
-        Reads ``text_lr``, which falls linearly to a tenth, ``weight_decay`` and ``seed``.
+        Reads ``weight_decay`` and ``seed``.
     """
     mean = unit(wanted).mean(0)
     device = next(tower.parameters()).device
     ids = TextCache(tokens, tower.pad_id)
     layers = _layers(tower).requires_grad_(True)
-    optimizer = torch.optim.AdamW(layers.parameters(), lr=trainer.text_lr, weight_decay=trainer.weight_decay)
+    optimizer = torch.optim.AdamW(layers.parameters(), weight_decay=trainer.weight_decay)
     rng = np.random.default_rng(trainer.seed)
     cosines = []
     for number in range(config.distil_passes):
         jitter = np.ceil(ids.lengths * rng.uniform(0.9, 1.1, len(ids.lengths)))  # other company in each pass
-        batches = length_batches(jitter.astype(np.int64), config.encode_tokens)
+        batches = length_batches(jitter.astype(np.int64), STEP_TOKENS)
         seen = 0.0
         for step, batch in enumerate(track([batches[i] for i in rng.permutation(len(batches))], "distil")):
-            share = (number + step / len(batches)) / config.distil_passes
-            optimizer.param_groups[0]["lr"] = trainer.text_lr * (1.0 - 0.9 * share)
+            share = (number + (step + 1) / len(batches)) / config.distil_passes
+            optimizer.param_groups[0]["lr"] = config.distil_lr * rate(share)
             inputs, mask = ids.padded(batch)
             pooled = tower.lower(inputs.to(device), mask.to(device))[1]
             cosine = centred_cosine(pooled, wanted[torch.from_numpy(batch)].to(device), mean.to(device))
