@@ -25,7 +25,8 @@ from recsys.pipelines.bench_encoder_inputs import (
     no_data,
     overrides_of,
 )
-from recsys.pipelines.bench_encoder_runs import AUC, NDCG, Arm, Told, mean_scores, run_stages, window_of
+from recsys.pipelines.bench_encoder_runs import Arm, Told, mean_scores, run_stages, window_of
+from recsys.pipelines.request_scores import AUC, NDCG
 
 WORDS = {NDCG: "NDCG@10", NDCG_TRUE: "NDCG@10 of the true preference", AUC: "AUC"}
 SPEED_TEXTS, SPEED_REPEATS = 1_000, 5
@@ -106,7 +107,7 @@ def compare(name: str, one: Compared, told: Told) -> Figure:
     The interval of a ratio is that of the paired difference, divided by the mean of the lower side.
     """
     over, under = (mean_scores(one.data, arm, told) for arm in (one.over, one.under))
-    metric = NDCG_TRUE if one.metric == NDCG and (one.over.model, NDCG_TRUE) in over.values else one.metric
+    metric = over.ndcg(one.over.model) if one.metric == NDCG else one.metric
     a, b = over.values[one.over.model, metric], under.values[one.under.model, metric]
     both = ~np.isnan(a) & ~np.isnan(b)
     a, b, users = a[both], b[both], over.users[both]
@@ -132,7 +133,7 @@ def kept(name: str, arm: Arm, goal: float, told: Told) -> Figure:
 def printed(name: str, arm: Arm, told: Told) -> Figure:
     """NDCG@10 of an arm, without a goal."""
     scores = mean_scores(OFFICE, arm, told)
-    metric = NDCG_TRUE if told.quick else NDCG
+    metric = scores.ndcg(arm.model)
     found = interval(scores.values[arm.model, metric], scores.users)
     note = f"{', '.join(arm.overrides)}, {_where(OFFICE, found.n, told)}"
     return Figure(name, found.mean, WORDS[metric], low=found.low, high=found.high, note=note)

