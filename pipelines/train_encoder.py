@@ -1,5 +1,6 @@
 """Stage train-encoder: the language model fine-tuned on the pairs of the fit window, and exported."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from recsys.pipelines.runner import Facts, Stage
 TRAINING = "training.parquet"
 CARD = "README.md"  # the encoder's, for people
 PRETRAINED = "pretrained"  # the input folder of an encoder of one's own
+STATES = "training-state"
+KEPT_STATES, DAY_S = 4, 86_400  # of trainings that were broken off; those of the last day stay beside them
 START = "from"  # the input folder of a trained encoder to go on from
 
 
@@ -37,6 +40,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
 
     What the pretrained model makes of the texts is kept beside the stage folders, for the next run.
     """
+    from recsys.encoder.cache_folder import keep_newest
     from recsys.encoder.chain import train_chain  # torch: seconds that other stages need not wait for
 
     data = load(inputs["prepare"])
@@ -48,6 +52,11 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         data, config.pairs, encoder.slices, encoder.lists != "none", seen_until(start) if start else None
     )
     ids = id_values(data.items, usable(data.items, encoder.ids)) if encoder.ids.kind != "none" else None
+    # beside the stage's folders, since what a killed stage leaves in its own is swept away
+    state = out.parent.parent / STATES / out.name.removeprefix(".tmp-")
+    if state.is_dir():
+        os.utime(state)
+    keep_newest(state.parent, KEPT_STATES, DAY_S)
     result = train_chain(
         data.items[c.TEXT].to_list(),
         slices,
@@ -57,8 +66,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         out,
         clock=bool(data.meta["clock"]),
         start=start,
-        # beside the stage's folders, since what a killed stage leaves in its own is swept away
-        resume=out.parent.parent / "training-state" / out.name.removeprefix(".tmp-"),
+        resume=state,
         cache_folder=out.parent.parent / "catalogue-cache",
         ids=ids,
     )

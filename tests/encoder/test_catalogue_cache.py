@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import shutil
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from recsys.core.errors import ConfigError
 from recsys.encoder import catalogue_cache
-from recsys.encoder.cache_folder import alone, put
+from recsys.encoder.cache_folder import alone, keep_newest, put, size_of
 from recsys.encoder.catalogue_cache import Reuse, encode_once, model_key, token_keys
 from recsys.encoder.text_cache import TextCache, encode_lower
 from recsys.encoder.text_tower import TextTower
@@ -118,6 +119,49 @@ def test_texts_of_other_catalogues_go_when_the_cache_is_full(tmp_path: Path) -> 
     encoded([*second, "red"], tmp_path, cache_gib=size * 0.99)  # no room for both any more
     assert encoded([*second, "red"], tmp_path)[2].found == 21
     assert encoded(first, tmp_path)[2].found == 0
+
+
+def test_the_models_that_were_not_used_for_longest_go_when_the_cache_is_full(tmp_path: Path) -> None:
+    for layers in (0, 1, 2):  # 0: pooled vectors alone
+        more = {"top_layers": layers} if layers else {"preset": "adapter"}
+        encoded(toy().texts, tmp_path, **more)
+    old = time.time() - 1000
+    for path in [*tmp_path.rglob("*"), *tmp_path.iterdir()]:
+        os.utime(path, (old, old))
+    encoded(toy().texts, tmp_path, top_layers=1)  # used: the others are older now
+    sizes = {path.parent: size_of(path) for path in tmp_path.glob("*/texts")}
+    assert len(sizes) == 3
+    own = tmp_path / model_key(tower(top_layers=2), toy().config())
+    encoded(toy().texts, tmp_path, top_layers=2, cache_gib=(sum(sizes.values()) - 1) / 2**30)
+    left = {path.parent for path in tmp_path.glob("*/texts")}
+    assert len(left) == 2 and own in left
+    assert sizes.keys() - left == {min(sizes, key=sizes.__getitem__)}, "the one of the adapter, old and small"
+    assert encoded(toy().texts, tmp_path, top_layers=1)[2].found == 40
+
+
+def test_a_model_that_another_process_uses_stays(tmp_path: Path) -> None:
+    encoded(toy().texts, tmp_path, preset="adapter")
+    (used,) = tmp_path.iterdir()
+    with alone(used):
+        encoded(toy().texts, tmp_path, cache_gib=size_of(used) / 2**30 + 1e-3)
+        assert (used / "texts").is_dir()
+        with alone(used, wait=False) as held:
+            assert not held
+
+
+def test_the_newest_folders_stay(tmp_path: Path) -> None:
+    now = time.time()
+    for age in (50, 40, 30, 20, 10):
+        (tmp_path / f"{age}").mkdir()
+        (tmp_path / f"{age}" / "file").write_text("x")
+        for path in (tmp_path / f"{age}" / "file", tmp_path / f"{age}"):
+            os.utime(path, (now - age, now - age))
+    os.utime(tmp_path / "50" / "file", (now, now))  # what is in it counts
+    keep_newest(tmp_path, 2, spare_s=35.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "20", "30", "50"]
+    keep_newest(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "50"]
+    keep_newest(tmp_path / "none", 2)
 
 
 def test_a_catalogue_that_cannot_be_kept_is_refused_before_the_work(tmp_path: Path) -> None:

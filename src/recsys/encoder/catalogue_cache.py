@@ -9,6 +9,8 @@ are. A first run gives the same bits with and without a cache.
 import hashlib
 import json
 import logging
+import os
+import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -23,7 +25,7 @@ from recsys.core.artefact import read_array
 from recsys.core.content_keys import KEY, content_keys, find_keys
 from recsys.core.errors import BundleError
 from recsys.core.ragged import elements
-from recsys.encoder.cache_folder import alone, put
+from recsys.encoder.cache_folder import alone, last_used, put, size_of
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.text_cache import TextCache, check_size, encode_lower, room
 from recsys.encoder.text_tower import TextTower
@@ -32,6 +34,7 @@ from recsys.encoder.tokens import Tokens, take
 Array = NDArray[Any]
 LOG = logging.getLogger(__name__)
 FORMAT = 1
+TEXTS = "texts"  # a model's folder in its place
 BF16 = np.dtype(np.int16)  # how numbers in bfloat16 are stored
 # what a model's configuration says of where it lies and who wrote it, not of what it computes
 _NO_MATTER = ("_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version", "use_cache")
@@ -104,7 +107,8 @@ def encode_once(
     tower : TextTower
     tokens : Tokens
     config : EncoderConfig
-        ``cache_gib`` limits what a model keeps: texts of other catalogues go when it is full.
+        ``cache_gib`` limits what all models together keep: when it is full, texts of other catalogues go,
+        and then other models, the one that was not used for longest first.
     device : torch.device
     folder : Path, optional
         Of the cache, a folder in it for each model; without it nothing is kept.
@@ -130,7 +134,8 @@ def encode_once(
     else:
         place = folder / model_key(tower, config)
         with alone(place):
-            store, encoded = _update(place / "texts", tower, tokens, keys, first, config, device)
+            store, encoded = _update(place / TEXTS, tower, tokens, keys, first, config, device)
+        _make_room(folder, place, config.cache_gib * 2**30)
     rows = find_keys(store.keys, distinct, np.argsort(store.keys))[back]
     hidden, starts = (store.hidden, store.starts[rows]) if tower.top_layers else (None, None)
     if hidden is not None and hidden.device.type != device.type:  # mapped from the disk; steps read it there
@@ -154,6 +159,7 @@ def _update(
     known = np.empty(0, np.int64) if old is None else find_keys(old.keys, keys[first], np.argsort(old.keys))
     items = np.sort(first if old is None else first[known < 0])
     if old is not None and not len(items):
+        os.utime(place)
         return old, 0
     parts = [_encode(tower, tokens, keys, items, config, device)]
     if old is not None:
@@ -163,6 +169,19 @@ def _update(
     written = _open(place, tower.dims)
     assert written is not None, "it was written just now"
     return written, len(items)
+
+
+def _make_room(folder: Path, own: Path, most: float) -> None:
+    """Remove what other models keep until all fit into ``most`` bytes; one that is in use elsewhere stays."""
+    sizes = {place: size_of(place / TEXTS) for place in folder.glob("*/")}
+    left = most - sum(sizes.values())
+    for place in sorted(sizes.keys() - {own}, key=last_used):
+        if left >= 0:
+            return
+        with alone(place, wait=False) as held:
+            if held:  # the lock's file stays: who waits for it holds that very file
+                shutil.rmtree(place / TEXTS, ignore_errors=True)
+                left += sizes[place]
 
 
 def _encode(

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from tokenizers import Tokenizer
 
 from recsys.core.artefact import read_array
 from recsys.core.errors import BundleError
-from recsys.encoder.cache_folder import alone, put
+from recsys.encoder.cache_folder import alone, keep_newest, put
 from recsys.encoder.fingerprint import hash_texts
 from recsys.encoder.tokens import Tokens, tokenize
 
@@ -54,9 +53,7 @@ def cached_tokens(
                 pass
         tokens = tokenize(tokenizer, texts, max_tokens, nothing)
         put(place, lambda beside: _write(tokens, beside))
-        there = sorted((path for path in folder.iterdir() if path.is_dir()), key=_last_used)
-        for old in there[:-KEPT]:
-            shutil.rmtree(old)
+        keep_newest(folder, KEPT)
     return tokens, len(texts)
 
 
@@ -68,7 +65,3 @@ def _read(place: Path, texts: int) -> Tokens:
 def _write(tokens: Tokens, place: Path) -> None:
     for name, array in zip(Tokens._fields, tokens, strict=True):
         np.save(place / f"{name}.npy", array, allow_pickle=False)
-
-
-def _last_used(path: Path) -> int:
-    return path.stat().st_mtime_ns
