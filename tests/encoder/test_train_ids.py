@@ -10,7 +10,11 @@ import torch
 
 from recsys.core.errors import ConfigError, MissingExtraError
 from recsys.core.hashing import hash_value
+from recsys.encoder import export_int8
+from recsys.encoder.batch import Histories, select
+from recsys.encoder.holdout import Holdout
 from recsys.encoder.ids_config import IdsConfig
+from recsys.encoder.tokens import Tokens
 from recsys.encoder.train import EncoderResult
 from recsys.interest.ids import add_ids, id_part, load_ids
 from recsys.interest.vectors import load_vectors
@@ -109,3 +113,38 @@ def test_values_must_be_given(tmp_path: Path) -> None:
     config = world.config(ids=IdsConfig(kind="plain"))
     with pytest.raises(ConfigError, match=r"encoder\.ids: expected the values of the columns"):
         world.train(tmp_path, config, world.trainer(max_epochs=1))
+
+
+def test_the_figures_of_a_table_have_the_id_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one text on every item the table says nothing: what the hold-out finds it finds by the ids."""
+    world = toy()
+    same = world._replace(texts=["red"] * len(world.texts))
+    parity = {"kind": [f"parity{i % 2}" for i in range(len(world.texts))]}
+    config = world.config(
+        preset="static", ids=IdsConfig(kind="plain", buckets=128, lr=0.05, columns=("kind",))
+    )
+    manifest = same.train(tmp_path, config, world.trainer(max_epochs=4), ids=parity).manifest
+    name = "holdout/click_recall_at_10"
+    assert manifest["metrics"][name] > 0.45, "ten of twenty items"
+    assert manifest["metrics"][name] == pytest.approx(
+        manifest["static"]["fitted_to"]["metrics"][name], abs=0.05
+    )
+
+
+def test_the_cost_of_8_bits_is_measured_with_the_id_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, data = shop_module("plain")
+    past = Histories(*(np.zeros((4, 3), kind) for kind in (np.int32, np.int8, np.int8)))
+    pairs = select(data.pairs, np.arange(4))
+    module.holdout = Holdout(pairs, past, data.known, 4)
+    seen: list[torch.Tensor] = []
+    monkeypatch.setattr(Holdout, "measure", lambda self, tower, v: seen.append(v) or {export_int8.NDCG: 0.0})
+    monkeypatch.setattr(export_int8, "round_weights", lambda path: None)
+    monkeypatch.setattr(export_int8, "check_graph", lambda *args: {})
+    text = module.head(module.bank).detach()
+    monkeypatch.setattr(
+        export_int8, "_encode", lambda module, tokens, path, items: text[torch.from_numpy(items)]
+    )
+    export_int8.export_int8(module, Tokens(np.arange(41), np.zeros(40, np.int32)), Path("none"))
+    assert module.ids is not None and len(seen) == 2
+    for vectors in seen:
+        torch.testing.assert_close(vectors, module.ids(text).detach())

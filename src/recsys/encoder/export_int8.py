@@ -76,9 +76,10 @@ def export_int8(module: EncoderModule, tokens: Tokens, path: Path) -> dict[str, 
     sample = sampled(holdout)
     needed = np.union1d(sample.known.numpy(), sample.items[sample.items >= 0].numpy())
     with torch.no_grad():
-        vectors = module.head(module.bank).detach().cpu()
-    rounded = torch.zeros_like(vectors)
-    rounded[torch.from_numpy(needed)] = _encode(module, tokens, path, needed)
+        text = module.head(module.bank).detach().cpu()
+        rounded = torch.zeros_like(text)
+        rounded[torch.from_numpy(needed)] = _encode(module, tokens, path, needed)
+        vectors, rounded = module.with_ids(text), module.with_ids(rounded)
     return check | {
         "ndcg_at_10": sample.measure(module.user, vectors)[NDCG],
         "ndcg_at_10_int8": sample.measure(module.user, rounded)[NDCG],

@@ -113,9 +113,13 @@ class EncoderModule(Judged):
 
     def item_vectors(self, pooled: Tensor, items: Tensor | None = None, step: bool = False) -> Tensor:
         """Vectors of some items (by default of all) from pooled ones; a training step drops some id parts."""
-        vectors: Tensor = self.head(pooled)
-        if self.ids is not None:
-            vectors = self.ids(vectors, items, (self.current_epoch, self.steps_done) if step else None)
+        return self.with_ids(self.head(pooled), items, step)
+
+    def with_ids(self, text: Tensor, items: Tensor | None = None, step: bool = False) -> Tensor:
+        """Vectors of some items (by default of all) from those of their texts: the id part added, if any."""
+        if self.ids is None:
+            return text
+        vectors: Tensor = self.ids(text, items, (self.current_epoch, self.steps_done) if step else None)
         return vectors
 
     @torch.no_grad()

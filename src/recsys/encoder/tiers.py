@@ -203,7 +203,7 @@ def write_static(
     for place, name in enumerate(("raw", "tuned")):
         np.save(folder / f"{name}.npy", np.ascontiguousarray(vectors[:, place]), allow_pickle=False)
     tuned = torch.from_numpy(np.ascontiguousarray(vectors[:, 1]))
-    measured = module.holdout.measure(module.user, tuned) if module.holdout else {}
+    measured = module.holdout.measure(module.user, module.with_ids(tuned)) if module.holdout else {}
     about = {
         "texts": len(sample),
         "ridge": fit.ridge,
