@@ -4,6 +4,22 @@ torchrec's ``DistributedModelParallel`` gives each process some tables, or some 
 updates them inside the backward pass by the rule of `recsys.encoder.table_optimizer`. Everything else of
 the encoder is alike in all processes and learns from the mean of their gradients. Afterwards the tables
 come back whole, so checkpoints and exports are those of one process.
+
+This is a library's part: the stage train-encoder runs in one process. A program of your own, started once a
+process (``torchrun --nproc_per_node=2 own.py``), goes on from an encoder with ``encoder.ids.kind=torchrec``:
+
+>>> torch.distributed.init_process_group("gloo")  # "nccl" on GPUs
+>>> ids = IdTower(config.ids, values, known, text.dims, trainer.seed)
+>>> module = EncoderModule(text, config, trainer, kinds, steps, ids)
+>>> module.prepare(raw, cache, known, holdout)
+>>> module.on_train_epoch_start()
+>>> shard(module.ids, torch.device("cpu"), "column_wise")
+>>> train_sharded(module, batches_of_this_process)
+>>> gather(module.ids)  # whole tables again, in every process
+>>> if torch.distributed.get_rank() == 0:
+...     write_towers(module, raw, tokens, config, folder)
+
+``tests/encoder/test_id_shards.py`` is such a program whole, and holds it equal to one process.
 """
 
 import logging
