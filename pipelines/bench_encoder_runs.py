@@ -22,8 +22,6 @@ from recsys.pipelines.settings import RunConfig, load
 
 TINY = (
     "encoder.max_tokens=16",
-    "encoder.top_layers=1",
-    "encoder.export=vectors",
     "trainer.max_epochs=1",
     "trainer.threads=1",
 )
@@ -74,7 +72,10 @@ def run_stages(data: str, overrides: tuple[str, ...], told: Told) -> tuple[RunCo
     """Run prepare, train-encoder and embed, or find them: the configuration, and the folder of each."""
     given = overrides_of(data, told.quick)
     assert given is not None, "asked for after the data set was found"
-    tiny = (*TINY, f"encoder.name_or_path={_tiny(told.work)}") if told.quick else ()
+    tiny: tuple[str, ...] = ()
+    if told.quick:
+        graph = () if "encoder=static" in overrides else ("encoder.export=vectors",)
+        tiny = (*TINY, *graph, f"encoder.name_or_path={_tiny(told.work)}")
     config, _ = load([*given, *overrides, *tiny, "tracking=none"])
     with tempfile.TemporaryDirectory() as run:
         stages = walk(Runner(told.work, Path(run) / "run"), config, "embed")

@@ -139,6 +139,7 @@ STAGE = Stage(
         "recsys.evaluation",
         "recsys.interest",
         "recsys.metrics",
+        "recsys.pipelines.bench",
         "recsys.pipelines.compare_encoders",
         "recsys.pipelines.evaluate",
         "recsys.pipelines.request_scores",

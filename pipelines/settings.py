@@ -18,7 +18,8 @@ from recsys.data.sources.files import FilesConfig, paths
 from recsys.data.sources.shop import ShopConfig
 from recsys.data.split import SplitConfig
 from recsys.data.text import TextConfig
-from recsys.encoder.config import PRESETS, EncoderConfig
+from recsys.encoder.config import EncoderConfig
+from recsys.encoder.preset_settings import PRESETS
 from recsys.encoder.trainer_config import TrainerConfig
 from recsys.evaluation.config import EvaluationConfig
 from recsys.features.catalogue import catalogue

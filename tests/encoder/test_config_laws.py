@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.core.errors import ConfigError
-from recsys.encoder.config import PRESETS, EncoderConfig, schedule
+from recsys.encoder.config import EncoderConfig, schedule
+from recsys.encoder.preset_settings import PRESETS, reads
 from recsys.encoder.trainer_config import TrainerConfig
 
 
@@ -101,7 +102,8 @@ def test_no_holdout_is_allowed() -> None:
 def test_a_schedule_is_warm_up_main_polish(
     preset: str, epochs: int, warm: int, polish: int, patient: bool
 ) -> None:
-    config = EncoderConfig(preset=preset, warmup_epochs=warm, polish_epochs=polish)
+    around = {"warmup_epochs": warm, "polish_epochs": polish}
+    config = EncoderConfig(preset=preset, **(around if reads(preset, "warmup_epochs") else {}))
     kinds = schedule(config, TrainerConfig(max_epochs=epochs, patience=int(patient)))
     main = epochs or (1 if preset in ("top", "full", "lora") else 4)
     if preset in ("adapter", "small", "static"):

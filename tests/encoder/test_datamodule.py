@@ -11,7 +11,7 @@ from tests.encoder.tiny import toy
 
 def _data(**changes: object) -> PairData:
     world = toy()
-    config = world.config(**changes)
+    config = world.config(preset="top", **changes)
     return PairData(
         world.pairs, histories(world.log, world.pairs.head, config.history, True), world.items, config
     )

@@ -53,7 +53,9 @@ def test_a_training_keeps_the_weights_that_the_holdout_likes_best(tmp_path: Path
 
 
 def test_it_needs_a_preset_that_leaves_the_language_model_alone() -> None:
-    with pytest.raises(ConfigError, match="encoder.interpolate: expected false, or a preset that leaves"):
+    with pytest.raises(
+        ConfigError, match="encoder.interpolate: expected False, the default: preset top does not"
+    ):
         EncoderConfig(preset="top", interpolate=True)
 
 

@@ -18,6 +18,7 @@ from recsys.core.columns import CLICK, IMPRESSION, PURCHASE
 from recsys.core.log import EventLog, ListArrays, make_log
 from recsys.encoder.batch import PairArrays
 from recsys.encoder.config import EncoderConfig
+from recsys.encoder.preset_settings import reads
 from recsys.encoder.train import EncoderResult, train_encoder
 from recsys.encoder.trainer_config import TrainerConfig
 
@@ -74,7 +75,8 @@ class Toy(NamedTuple):
             "block_tokens": 160,
             "export": "vectors",
         }
-        return EncoderConfig(**(base | changes))
+        preset = changes.get("preset", base["preset"])
+        return EncoderConfig(**({k: v for k, v in base.items() if reads(preset, k)} | changes))
 
     def trainer(self, **changes: Any) -> TrainerConfig:
         base: dict[str, Any] = {

@@ -9,10 +9,10 @@ from recsys.core.errors import ConfigError
 from recsys.core.log import HISTORY
 from recsys.encoder.adapt_config import AdaptConfig
 from recsys.encoder.ids_config import IdsConfig
+from recsys.encoder.preset_settings import PRESETS, RESTING, TRAINED, refuse_unread
 from recsys.encoder.trainer_config import TrainerConfig
 
 Preset = Literal["adapter", "top", "full", "lora", "small", "static", "auto"]
-PRESETS = ("adapter", "top", "full", "lora", "small", "static", "auto")
 _EPOCHS = {"adapter": 4, "top": 1, "full": 1, "lora": 1, "small": 4, "static": 4}
 _SMALL_LAYERS = 2
 
@@ -20,6 +20,9 @@ _SMALL_LAYERS = 2
 @dataclass(frozen=True)
 class EncoderConfig:
     """The two towers and how they are trained.
+
+    A setting away from its default that the preset does not read is refused
+    (`recsys.encoder.preset_settings` says which reads which).
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ class EncoderConfig:
         that is taught the whole one's vectors, "static" with a table of token vectors fitted in its place
         at the end. "auto" chooses among all of these but "lora".
     layers : int
-        Layers that preset small keeps; 0: two. Other presets have them all.
+        Layers that preset small keeps; 0: two.
     distil_texts : int
         Most texts that presets small and static learn from; the large model encodes no other.
     distil_passes : int
@@ -71,7 +74,7 @@ class EncoderConfig:
     lists : {"none", "judge", "after", "alone"}
         What the lists that were shown are for: nothing; to choose the epoch by how the last of them
         are ranked, pairs before those teaching; to teach as well, in epochs after those of the pairs, or
-        without pairs.
+        without pairs ("alone": for presets whose language model rests, since lists do not train it).
     list_epochs, list_batch : int
         Epochs over the lists; lists of a step.
     loss : {"softmax", "full_softmax", "bce"}
@@ -113,10 +116,10 @@ class EncoderConfig:
         their gradients: the memory of a step is then that of a chunk, however many ``block_tokens``.
         0: off.
     cache_gib : float
-        Most memory for the cached lower activations.
+        Most room for a catalogue's lower activations, and for all encoded texts that are kept across runs.
     export : {"onnx", "onnx_int8", "vectors"}
         What becomes of the text tower after training: an ONNX graph, one whose weights have 8 bits (its
-        cost in NDCG is measured), or the vectors of the catalogue alone.
+        cost in NDCG is measured), or the vectors of the catalogue alone. Preset static has its table.
     adapt : AdaptConfig
         First steps on the catalogue's texts.
     ids : IdsConfig
@@ -210,27 +213,13 @@ class EncoderConfig:
             grad_cache_tokens=at_least(0),
             cache_gib=above(0),
         )
-        if self.layers and self.preset not in ("small", "auto"):
+        refuse_unread(self)
+        if self.lists == "alone" and self.preset in TRAINED:
             raise ConfigError(
-                "encoder.layers",
-                expected=f"0 with preset {self.preset}, which has all layers",
-                found=str(self.layers),
-                do="Set encoder.preset=small, or leave it out.",
-            )
-
-        if self.interpolate and self.preset not in ("adapter", "small", "static"):
-            raise ConfigError(
-                "encoder.interpolate",
-                expected="false, or a preset that leaves the language model alone (adapter, small, static)",
-                found=f"true with encoder.preset={self.preset}",
-                do="Set encoder.preset=adapter, or leave it out.",
-            )
-        if self.preset in ("small", "auto") and (self.adapt.mlm_epochs or self.adapt.contrastive_epochs):
-            raise ConfigError(
-                "encoder.adapt",
-                expected=f"no first steps with preset {self.preset}",
-                found=f"{self.adapt.mlm_epochs} and {self.adapt.contrastive_epochs} epochs",
-                do="Leave them out, or name another preset.",
+                "encoder.lists",
+                expected=f"none, judge or after with preset {self.preset}, whose layers learn from pairs",
+                found="alone",
+                do=f"Set encoder.preset to one whose language model rests: {', '.join(RESTING)}.",
             )
 
     @property
@@ -259,6 +248,6 @@ def schedule(config: EncoderConfig, trainer: TrainerConfig) -> list[str]:
     lists = ["lists"] * config.list_epochs if config.lists in ("after", "alone") else []
     if config.lists == "alone":
         return lists
-    if config.preset in ("adapter", "small", "static"):
+    if config.preset in RESTING:
         return ["pairs"] * main + lists
     return ["pairs"] * config.warmup_epochs + ["texts"] * main + ["pairs"] * config.polish_epochs + lists
