@@ -5,15 +5,28 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from recsys.encoder import auto
-from recsys.encoder.auto import ORDER, Measured, Work, choose, estimate
 from recsys.encoder.config import EncoderConfig
+from recsys.encoder.estimate import ORDER, ROUND_S, Measured, Work, choose, estimate
+from recsys.encoder.export_int8 import COSTED_ITEMS
+from recsys.encoder.teaching import make_teaching
+from recsys.encoder.tokens import load_tokenizer, tokenize
 from recsys.encoder.trainer_config import TrainerConfig
-from tests.encoder.tiny import toy
+from tests.encoder.tiny import shown_lists, toy
 
-MEASURED = Measured(tokens_per_s=1000.0, pair_step_s=0.01, table_tokens_per_s=1e6, cores=2)
-WORK = Work(texts=20_000, tokens=600_000, vocabulary=30_000, pair_steps=100, depth=6, dims=384)
+MEASURED = Measured(tokens_per_s=1000.0, pair_step_s=0.01, list_step_s=0.2, table_tokens_per_s=1e6, cores=2)
+WORK = Work(
+    texts=20_000,
+    tokens=600_000,
+    vocabulary=30_000,
+    pair_steps=100,
+    list_steps=50,
+    slices=1,
+    depth=6,
+    dims=384,
+)
 CONFIG, TRAINER = EncoderConfig(preset="auto", top_layers=2, layers=3), TrainerConfig()
 
 
@@ -33,6 +46,50 @@ def test_the_estimate_by_hand() -> None:
     )
     whole = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, distil_texts=20_000), TRAINER)
     assert whole["static"] == pytest.approx(600 + 90 + 2 * 600_000 / 1e6 * auto.static.PASSES + 4 * pairs)
+
+
+def test_epochs_over_lists_and_the_export_count() -> None:
+    plain = estimate(MEASURED, WORK, CONFIG, TRAINER)
+    lists = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, lists="after", list_epochs=3), TRAINER)
+    assert all(lists[preset] - plain[preset] == pytest.approx(3 * 50 * 0.2) for preset in ORDER)
+    rounded = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, export="onnx_int8"), TRAINER)
+    ranked = 600.0 * COSTED_ITEMS / 20_000
+    extra = {preset: rounded[preset] - plain[preset] for preset in ORDER}
+    assert extra.pop("static") == 0
+    assert all(one == pytest.approx(ROUND_S + ranked) for one in extra.values())
+    vectors = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, export="vectors"), TRAINER)
+    assert plain["top"] - vectors["top"] == pytest.approx(15) and plain["static"] == vectors["static"]
+
+
+def test_slices_encode_their_texts_and_fit_their_tables_each() -> None:
+    plain = estimate(MEASURED, WORK, CONFIG, TRAINER)
+    three = estimate(MEASURED, dataclasses.replace(WORK, slices=3), CONFIG, TRAINER)
+    assert three["adapter"] == plain["adapter"], "its steps are those of all slices already"
+    assert three["full"] - plain["full"] == pytest.approx(2 * 4 * 600.0)
+    tables = 2 * 90 + 2 * 2 * 300_000 / 1e6 * auto.static.PASSES
+    assert three["static"] - plain["static"] == pytest.approx(tables)
+
+
+def test_lists_alone_leave_the_presets_whose_layers_would_not_learn() -> None:
+    seconds = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, lists="alone"), TRAINER)
+    assert math.isinf(seconds["full"]) and math.isinf(seconds["top"])
+    assert seconds["adapter"] == pytest.approx(600 + 4 * 50 * 0.2 + 15)
+
+
+def test_steps_are_counted_over_all_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto, "MEASURE_S", 0.02)
+    monkeypatch.setattr(auto, "WARM_S", 0.0)
+    world = toy()
+    config, trainer = world.config(preset="auto", lists="after", list_batch=100), world.trainer(holdout=0.0)
+    tokens = tokenize(load_tokenizer(world.encoder), world.texts, 16)
+    lists = shown_lists(world)  # 300 of them
+    one = make_teaching(world.pairs, lists, world.log, world.items, config, trainer, True)
+    measured, work = auto.measure(world.encoder, tokens, [one, one], config, trainer, torch.device("cpu"))
+    assert (work.slices, work.pair_steps, work.list_steps) == (2, 2 * 13, 2 * 3)  # 800 pairs by 64
+    assert measured.list_step_s > 0
+    plain = one._replace(lists=None)
+    measured, work = auto.measure(world.encoder, tokens, [plain], config, trainer, torch.device("cpu"))
+    assert (work.slices, work.list_steps, measured.list_step_s) == (1, 0, 0.0)
 
 
 def test_what_cannot_be_done_never_fits() -> None:
@@ -78,9 +135,7 @@ def test_a_training_records_and_says_what_it_chose(
     manifest = world.train(tmp_path / "auto", config, world.trainer(max_epochs=1)).manifest
     assert manifest["preset"] == manifest["config"]["preset"] == preset
     said = manifest["auto"]
-    again = auto.estimate(
-        Measured(**said["measured"]), Work(**said["work"]), config, world.trainer(max_epochs=1)
-    )
+    again = estimate(Measured(**said["measured"]), Work(**said["work"]), config, world.trainer(max_epochs=1))
     assert math.isinf(again.pop("small")), "the toy encoder has two layers"
     assert said["estimated_s"] == again
     assert said["took_s"] == manifest["seconds"]["all"]

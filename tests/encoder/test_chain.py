@@ -1,6 +1,7 @@
 """Training forward in time: a slice sees its own past, and going on is the same as never having stopped."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from recsys.core.log import PairArrays
-from recsys.encoder.chain import Slice, train_chain
+from recsys.encoder.chain import Slice, _chain_key, train_chain
 from tests.encoder.test_resume import FILES, Broken, counted
 from tests.encoder.tiny import toy
 
@@ -109,3 +110,52 @@ def test_slices_of_another_chain_are_not_taken(tmp_path: Path, monkeypatch: pyte
     assert chain(tmp_path / "one", part(1)) == {
         name: (tmp_path / "other" / "slices" / "1" / name).read_bytes() for name in FILES
     }
+
+
+def test_minutes_are_those_of_the_whole_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float | None] = []
+
+    def train(*args: Any, limit_s: float | None = None, **more: Any) -> None:
+        given.append(limit_s)
+        folder = args[5]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "manifest.json").write_text(json.dumps({"seconds": {"train": 30.0}}))
+
+    monkeypatch.setattr("recsys.encoder.chain.train_encoder", train)
+    world = toy()
+    for minutes, name in ((3.0, "limited"), (0.0, "free"), (0.75, "short")):
+        trainer = world.trainer(limit_minutes=minutes)
+        out = tmp_path / name
+        train_chain(
+            world.texts, [part(0), part(1), part(2)], world.log, world.config(), trainer, out, clock=True
+        )
+    # 180 s: a third; half of the 150 left; all of the 120 left. Of 45 s the second slice has half of 15
+    assert given == [60.0, 75.0, 120.0, None, None, None, 15.0, 7.5, 0.0]
+
+
+def test_a_slice_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    world = toy()
+    trainer = world.trainer(max_epochs=9, patience=0, limit_minutes=90)
+    history = world.train(tmp_path, world.config(), trainer, limit_s=0.0).history
+    assert [row["kind"] for row in history] == ["start", "pairs"], "one step closes the epoch"
+
+
+def test_the_key_of_a_chain_names_every_file_that_is_read(tmp_path: Path) -> None:
+    world = toy()
+    model = shutil.copytree(world.encoder, tmp_path / "model")
+    start = tmp_path / "start"
+    start.mkdir()
+    (start / "weights.safetensors").write_bytes(b"weights")
+
+    def key(model: Path = model) -> str:
+        config = world.config(name_or_path=str(model))
+        return _chain_key(world.texts, [part(0)], world.log, config, world.trainer(), True, start, None)
+
+    keys = [key(), key(Path(shutil.copytree(model, tmp_path / "elsewhere")))]
+    assert keys[0] == keys[1], "where the model lies does not count"
+    for path in (model / "1_Pooling" / "config.json", start / "small.safetensors"):
+        path.parent.mkdir(exist_ok=True)
+        for text in ("one", "other"):
+            path.write_text(text)
+            keys.append(key())
+    assert len(set(keys[1:])) == 5

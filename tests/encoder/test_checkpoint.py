@@ -19,6 +19,7 @@ from recsys.encoder.checkpoint import (
     MANIFEST,
     PRETRAINED,
     WEIGHTS,
+    check_start,
     load,
     load_config,
     load_weights,
@@ -191,6 +192,26 @@ def test_files_of_two_trainings_are_not_mixed(name: str, tmp_path: Path) -> None
     (folder / name).unlink()
     with pytest.raises(BundleError, match=rf"{name}: expected sha256 [0-9a-f]{{64}}; found no such file"):
         load(folder)
+
+
+@pytest.mark.parametrize("name", ["small.safetensors", "ids.npz"])
+def test_layers_and_ids_of_another_training_are_not_taken(name: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained("adapter"), tmp_path / "copy")
+    told = json.loads((folder / MANIFEST).read_text())
+    told["sha256"][name] = "0" * 64
+    (folder / MANIFEST).write_text(json.dumps(told))
+    (folder / name).write_bytes(b"of another")
+    with pytest.raises(BundleError, match=rf"{name}: expected sha256 0{{64}}; found [0-9a-f]{{64}}"):
+        load(folder)
+
+
+def test_a_start_that_pools_otherwise_is_refused() -> None:
+    folder = trained("adapter")
+    told = json.loads((folder / MANIFEST).read_text())
+    config = load_config(folder)[0]
+    check_start(folder, config, told["model_sha256"], "mean")
+    with pytest.raises(BundleError, match="expected pooling cls, as it is asked for here; found mean"):
+        check_start(folder, config, told["model_sha256"], "cls")
 
 
 def test_settings_of_another_version_are_named(tmp_path: Path) -> None:

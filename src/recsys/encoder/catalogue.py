@@ -16,9 +16,9 @@ from recsys.encoder import auto
 from recsys.encoder.adapt.first_steps import first_steps
 from recsys.encoder.checkpoint import load_adapted
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.datamodule import PairData
 from recsys.encoder.precision import bf16_on
 from recsys.encoder.pretrained import resolve
+from recsys.encoder.teaching import Teaching
 from recsys.encoder.text_cache import TextCache
 from recsys.encoder.text_tower import TextTower, read_pad_id
 from recsys.encoder.tiers import encode_tier
@@ -70,9 +70,10 @@ def encode_catalogue(
     config: EncoderConfig,
     trainer: TrainerConfig,
     known: NDArray[Any],
-    pairs: PairData | None = None,
+    taught: Sequence[Teaching] = (),
     start: Path | None = None,
     cache_folder: Path | None = None,
+    resume: Path | None = None,
 ) -> Catalogue:
     """Tokenise the texts, load the pretrained model, adapt it to them, and run it once over them.
 
@@ -82,12 +83,14 @@ def encode_catalogue(
         As `recsys.encoder.train.train_encoder` has them.
     known : int array
         Codes of the items whose texts the pretrained model may adapt to.
-    pairs : PairData, optional
-        What will teach; the preset auto needs it to estimate the time.
+    taught : sequence of Teaching
+        What will teach, one a slice; the preset auto needs it to estimate the time.
     start : Path, optional
         The folder of an encoder whose adapted model is taken instead.
     cache_folder : Path, optional
         Keeps tokens and what the pretrained model makes of them for other runs.
+    resume : Path, optional
+        Keeps what the preset auto chose, for a training that goes on.
     """
     folder, device = resolve(config.name_or_path), device_of(trainer.accelerator)
     began, notes = time.monotonic(), dict[str, Any]()
@@ -102,8 +105,8 @@ def encode_catalogue(
         )
         unknown = check_readable(tokenizer, tokens, texts, config.allow_unknown_tokens)
         if config.preset == "auto":
-            assert pairs is not None, "auto estimates the steps over the pairs too"
-            config, notes["auto"] = auto.decide(folder, tokens, pairs, config, trainer, device)
+            assert taught, "auto estimates the steps over pairs and lists too"
+            config, notes["auto"] = auto.decide(folder, tokens, taught, config, trainer, device, resume)
     with torch_settings(trainer):  # anew: what was measured before must not matter
         text = TextTower(folder, config)
         random = torch.get_rng_state()

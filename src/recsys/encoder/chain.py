@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.artefact import file_sha256, link_or_copy
+from recsys.core.artefact import file_sha256, link_or_copy, read_json
 from recsys.core.log import EventLog, ListArrays, PairArrays
-from recsys.encoder import checkpoint
+from recsys.encoder import checkpoint, small
 from recsys.encoder.catalogue import encode_catalogue
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.pretrained import resolve
+from recsys.encoder.preset_settings import reads
+from recsys.encoder.pretrained import model_parts, resolve
 from recsys.encoder.resume import remove_empty, training_key
 from recsys.encoder.teaching import make_teaching
 from recsys.encoder.train import EncoderResult, check_input, train_encoder
@@ -87,32 +88,60 @@ def train_chain(
     first, *others = slices
     if not others:
         return train(first, config, out_folder, start, resume=resume, cache_folder=cache_folder)
-    known = np.unique(np.asarray(first.known_items, np.int64))
+    known = _known(first)
     check_input(texts, first.pairs, known)
-    pairs = None  # that auto estimates the time of
-    if config.preset == "auto":
-        pairs = make_teaching(first.pairs, first.lists, log, known, config, trainer, clock).pairs
-    catalogue = encode_catalogue(texts, config, trainer, known, pairs, start, cache_folder)
-    config = catalogue.config
     kept = out_folder
     if resume is not None:  # what lies in ``out_folder`` may not outlive a kill
         kept = resume = resume / _chain_key(texts, slices, log, config, trainer, clock, start, ids)
     else:  # what an earlier training left there is none of this one's
         shutil.rmtree(kept / checkpoint.SLICES, ignore_errors=True)
-    boundary = replace(config, export="vectors")
+    taught = []  # auto estimates the time of all slices
+    if config.preset == "auto":
+        taught = [
+            make_teaching(part.pairs, part.lists, log, _known(part), config, trainer, clock)
+            for part in slices
+        ]
+    catalogue = encode_catalogue(texts, config, trainer, known, taught, start, cache_folder, resume)
+    config = catalogue.config
+    boundary = replace(config, export="vectors") if reads(config.preset, "export") else config
+    more: dict[str, Any] = {"resume": resume, "catalogue": catalogue}
+    spent = 0.0
     for k, part in enumerate(slices[:-1], 1):
         folder = kept / checkpoint.SLICES / str(k)
         if not folder.is_dir():
             partial = folder.with_name(f".tmp-{folder.name}")
-            train(part, boundary, partial, start, resume=resume, catalogue=catalogue)
+            limit_s = _limit(trainer, spent, len(slices) - k + 1)
+            train(part, boundary, partial, start, limit_s=limit_s, **more)
             partial.rename(folder)
+        spent += float(read_json(folder / checkpoint.MANIFEST)["seconds"]["train"])
         start = folder
-    result = train(slices[-1], config, out_folder, start, resume=resume, catalogue=catalogue)
+    result = train(slices[-1], config, out_folder, start, limit_s=_limit(trainer, spent, 1), **more)
     if kept != out_folder:
         shutil.copytree(kept / checkpoint.SLICES, out_folder / checkpoint.SLICES, copy_function=link_or_copy)
         shutil.rmtree(kept)
         remove_empty(kept.parent)
     return result
+
+
+def _known(part: Slice) -> NDArray[Any]:
+    return np.unique(np.asarray(part.known_items, np.int64))
+
+
+def _limit(trainer: TrainerConfig, spent: float, left: int) -> float | None:
+    """Seconds that the next of the slices that are left may take, of those that the chain has left."""
+    if not trainer.limit_minutes:
+        return None
+    return max(60 * trainer.limit_minutes - spent, 0.0) / left
+
+
+def _files(model: Path, start: Path | None) -> dict[str, Path]:
+    """What is read of a pretrained model and of the encoder to go on from, by names without their place."""
+    paths = [path for part in model_parts(model) for path in sorted(part.iterdir()) if path.is_file()]
+    files = {path.relative_to(model).as_posix(): path for path in paths}
+    if start is not None:
+        named = {f"from/{name}": start / name for name in (checkpoint.WEIGHTS, small.WEIGHTS)}
+        files |= {name: path for name, path in named.items() if path.is_file()}
+    return files
 
 
 def _chain_key(
@@ -126,9 +155,9 @@ def _chain_key(
     ids: Mapping[str, Sequence[object]] | None,
 ) -> str:
     """A name for the slices that are done, by the content of all that decides them."""
-    files = sorted(path for path in resolve(config.name_or_path).iterdir() if path.is_file())
-    files += [start / checkpoint.WEIGHTS] if start is not None else []
-    told = [repr(clock), repr(ids), *texts, *(file_sha256(path) for path in files)]
+    files = _files(resolve(config.name_or_path), start)
+    hashes = [f"{name} {file_sha256(path)}" for name, path in files.items()]
+    told = [repr(clock), repr(ids), *texts, *hashes]
     arrays = [np.frombuffer("\0".join(told).encode(), np.uint8), log.item, log.time, log.kind, log.prev]
     for part in slices:
         arrays += [*part.pairs, *(part.lists or ()), np.asarray(part.known_items)]

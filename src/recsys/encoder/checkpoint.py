@@ -22,11 +22,13 @@ from recsys.encoder import small
 from recsys.encoder.config import EncoderConfig, read_settings, schedule
 from recsys.encoder.id_tower import IdTower
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.pretrained import model_parts
 from recsys.encoder.text_tower import TextTower, load_model
 from recsys.encoder.trainer_config import TrainerConfig
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
+IDS = "ids.npz"
 PRETRAINED = "pretrained"
 SLICES = "slices"  # encoders at the boundaries of a chain, each with a manifest of its own
 MODEL_FILES = (".json", ".txt", ".model", ".safetensors")  # of a model's folder: weights, config, tokenizer
@@ -56,8 +58,7 @@ def save_pretrained(source: Path, module: EncoderModule, folder: Path) -> None:
     if source.resolve() == target.resolve():  # training goes on in its own folder
         return
     shutil.rmtree(target, ignore_errors=True)
-    parts = [source, *sorted(source.glob("[0-9]_*/"))]  # sentence-transformers number their further modules
-    for part in parts:
+    for part in model_parts(source):
         place = target / part.relative_to(source)
         place.mkdir(parents=True)
         for file in sorted(part.iterdir()):
@@ -127,7 +128,7 @@ def _load_ids(folder: Path, config: EncoderConfig, dims: int) -> IdTower | None:
     require(told, folder / MANIFEST, {"ids": dict}, AGAIN)
     columns = list(told["ids"]["columns"])
     tower = IdTower(config.ids, dict.fromkeys(columns, ()), np.empty(0, np.int64), dims, seed=0)
-    arrays = read_archive(folder / "ids.npz", [f"keys/{column}" for column in columns], AGAIN)
+    arrays = read_archive(folder / IDS, [f"keys/{column}" for column in columns], AGAIN)
     tower.seen = {column: arrays[f"keys/{column}"] for column in columns}
     return tower
 
@@ -136,15 +137,15 @@ def _check_files(folder: Path) -> None:
     """Weights of two trainings side by side would load, and mean nothing."""
     told: Mapping[str, str] = read_json(folder / MANIFEST, AGAIN)["sha256"]
     for name in told:
-        if name == WEIGHTS or name.startswith(f"{PRETRAINED}/"):
+        if name in (WEIGHTS, small.WEIGHTS, IDS) or name.startswith(f"{PRETRAINED}/"):
             path = folder / name
             found = file_sha256(path) if path.is_file() else "no such file"
             if found != told[name]:
                 raise BundleError(str(path), expected=f"sha256 {told[name]}", found=found, do=AGAIN)
 
 
-def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None) -> None:
-    """Refuse to go on from an encoder of another preset, depth or pretrained model, whose shapes may fit.
+def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None, pooling: str) -> None:
+    """Refuse to go on from an encoder of another preset, depth, pooling or pretrained model: shapes may fit.
 
     Raises
     ------
@@ -155,6 +156,7 @@ def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None) -
     require(told, folder / MANIFEST, {"config": dict}, AGAIN)
     here = {"preset": config.preset, "layers": config.layers, "model_sha256": model_sha256}
     there = {name: told["config"].get(name, told.get(name)) for name in here}
+    here["pooling"], there["pooling"] = pooling, told.get("pooling")
     odd = [name for name in here if here[name] != there[name]]
     if odd:
         raise BundleError(

@@ -17,14 +17,25 @@ from recsys.encoder.trainer_config import TrainerConfig
 
 
 def fit(
-    module: EncoderModule, data: PairModule, trainer: TrainerConfig, folder: Path, keeper: Keeper | None
+    module: EncoderModule,
+    data: PairModule,
+    trainer: TrainerConfig,
+    folder: Path,
+    keeper: Keeper | None,
+    limit_s: float | None = None,
 ) -> None:
-    """Train a module to the end of its schedule, or of its time; ``keeper`` takes up a broken training."""
+    """Train a module to the end of its schedule, or of its time; ``keeper`` takes up a broken training.
+
+    The time is ``limit_s`` seconds, or what ``trainer`` says.
+    """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     module.begin()
     epoch, earlier = (keeper.take_up(module, data), keeper.earlier) if keeper else (0, 0.0)
-    left = max(60 * trainer.limit_minutes - earlier, 1e-3)  # a step closes the epoch that ran out of time
-    limit = datetime.timedelta(seconds=left) if trainer.limit_minutes else None
+    if limit_s is None and trainer.limit_minutes:
+        limit_s = 60 * trainer.limit_minutes
+    limit = None
+    if limit_s is not None:  # a step closes the epoch that ran out of time
+        limit = datetime.timedelta(seconds=max(limit_s - earlier, 1e-3))
     bar = counting("train the encoder", module.total_steps, "samples", data.steps_before())
     with warnings.catch_warnings(), bar as advance:
         # Lightning advises more loader processes; batches here are built in milliseconds

@@ -18,6 +18,14 @@ def weights_sha256(folder: Path) -> str | None:
     return file_sha256(path) if path.is_file() else None
 
 
+def model_parts(folder: Path) -> list[Path]:
+    """The folders that make an encoder: its own, and the numbered ones of its further modules (pooling).
+
+    sentence-transformers writes them so: ``1_Pooling/config.json``.
+    """
+    return [folder, *sorted(folder.glob("[0-9]_*/"))]
+
+
 def _minilm_folder() -> Path:
     spec = importlib.util.find_spec(_MINILM_PACKAGE)  # finds the folder; runs nothing of the package
     if spec is None or spec.origin is None:

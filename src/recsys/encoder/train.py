@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from recsys.core.errors import DataError
 from recsys.core.log import EventLog, ListArrays, PairArrays
-from recsys.encoder import auto, checkpoint, tiers
+from recsys.encoder import checkpoint, tiers
 from recsys.encoder.card import describe
 from recsys.encoder.catalogue import Catalogue, device_of, encode_catalogue, torch_settings
 from recsys.encoder.config import EncoderConfig, schedule
 from recsys.encoder.datamodule import PairModule
+from recsys.encoder.decision import forget_choice
+from recsys.encoder.estimate import compare
 from recsys.encoder.fingerprint import hash_data
 from recsys.encoder.fit import fit
 from recsys.encoder.id_tower import make_id_tower
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.preset_settings import as_preset
 from recsys.encoder.pretrained import weights_sha256
 from recsys.encoder.resume import Keeper, training_key
 from recsys.encoder.teaching import make_teaching
@@ -77,6 +80,7 @@ def train_encoder(
     resume: Path | None = None,
     cache_folder: Path | None = None,
     catalogue: Catalogue | None = None,
+    limit_s: float | None = None,
 ) -> EncoderResult:
     """Train item and user towers and write them, exported, into a folder.
 
@@ -118,6 +122,8 @@ def train_encoder(
     catalogue : Catalogue, optional
         The texts as `encode_catalogue` has encoded them with the same settings. Its text tower is trained
         in place: a later training on it needs a ``start``, whose weights replace what is there.
+    limit_s : float, optional
+        Most seconds of the steps, in place of ``trainer.limit_minutes``.
 
     Returns
     -------
@@ -134,8 +140,8 @@ def train_encoder(
     check_input(texts, pairs, known)
     out_folder.mkdir(parents=True, exist_ok=True)
     taught = make_teaching(pairs, lists, log, known, config, trainer, clock)
-    made = catalogue or encode_catalogue(texts, config, trainer, known, taught.pairs, start, cache_folder)
-    config = replace(config, preset=made.config.preset, layers=made.config.layers)
+    made = catalogue or encode_catalogue(texts, config, trainer, known, [taught], start, cache_folder, resume)
+    config = as_preset(config, made.config.preset)
     text, tokens, began = made.text, made.tokens, time.monotonic()
     with torch_settings(trainer):
         torch.set_rng_state(made.random)
@@ -145,17 +151,18 @@ def train_encoder(
         module = EncoderModule(text, config, trainer, kinds, data.total_steps(), tower)
         module.prepare(made.raw.clone(), made.cache, known, taught.holdout, taught.held_lists)
         if start is not None:
-            checkpoint.check_start(start, config, weights_sha256(made.folder))
+            checkpoint.check_start(start, config, weights_sha256(made.folder), text.pooling)
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
         keeper = None
         if resume is not None:
             buckets = () if tower is None else (tower.buckets.numpy(),)
             read = (*tokens, *pairs, *(lists or ()), known, log.item, log.time, log.kind, log.prev)
-            clocked = (np.array([clock]), *read, *buckets)
+            pooling = np.frombuffer(text.pooling.encode(), np.uint8)
+            clocked = (np.array([clock]), *read, *buckets, pooling)
             key = training_key(config, trainer, module.state_dict(), clocked)
             keeper = Keeper(resume, key, trainer.save_every_s)
-        fit(module, data, trainer, out_folder, keeper)
+        fit(module, data, trainer, out_folder, keeper, limit_s)
         module.restore_best()
         module.cpu()
         trained_s = time.monotonic() - began + (keeper.earlier if keeper else 0.0)
@@ -169,9 +176,9 @@ def train_encoder(
             notes = tiers.write_static(module, made.raw, tokens, config, out_folder, notes)
     seconds = made.seconds | {"train": trained_s, "write": time.monotonic() - began - trained_s}
     seconds["all"] = sum(seconds.values())
-    if "auto" in notes:
+    if "auto" in notes and catalogue is None:  # a chain was estimated as a whole
         notes["auto"] = notes["auto"] | {"took_s": seconds["all"]}
-        print(auto.compare(notes["auto"], config.preset, seconds["all"]), flush=True)
+        print(compare(notes["auto"], config.preset, seconds["all"]), flush=True)
     checkpoint.save_pretrained(made.folder, module, out_folder)
     made.tokenizer.save(str(out_folder / "tokenizer.json"))
     manifest = describe(
@@ -206,6 +213,8 @@ def train_encoder(
         | notes,
         module.rows,
     )
+    if resume is not None and catalogue is None:
+        forget_choice(resume)
     if keeper is not None:
         keeper.remove()
     return EncoderResult(made.adapted + module.rows, manifest)

@@ -33,7 +33,8 @@ class TrainerConfig:
         Of the language model's arithmetic; heads and losses are always float32. "auto" is bf16 on a GPU
         that has it, and fp32 on a CPU, where bf16 is several times as slow.
     limit_minutes : float
-        Ends training at the next step after so long; 0: no limit.
+        Ends training at the next step after so long; 0: no limit. Slices share it: each may take an equal
+        part of what those before it have left.
     save_every_s : float
         Seconds between two states of the training on disk, from which it goes on after a kill; 0: one
         before each step.

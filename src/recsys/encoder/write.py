@@ -44,7 +44,7 @@ def write_towers(
     if module.text.kept:
         small.save(module.text, folder)
     export.save_user_tower(module.user, folder / "user_tower.npz", config.read_history)
-    export.save_ids(module.ids, folder / "ids.npz")
+    export.save_ids(module.ids, folder / checkpoint.IDS)
     np.save(folder / "mean.npy", module.head.mean.numpy(), allow_pickle=False)
     with torch.no_grad():
         np.save(folder / "raw.npy", module.head.raw(raw).numpy(), allow_pickle=False)
