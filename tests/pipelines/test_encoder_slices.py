@@ -1,6 +1,8 @@
 """Slices of the demo shop, and the command that goes on from a trained encoder."""
 
 import json
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,8 +154,14 @@ def test_a_stage_that_was_broken_off_goes_on_at_its_step(
         counted(patch, 3)
         say(command, "train-encoder")
     assert not list((tmp_path / "train-encoder").glob("*")), "what the stage had in its folder is swept away"
-    assert len(list((tmp_path / "training-state").glob("*/*.safetensors"))) == 1
+    states = tmp_path / "training-state"
+    ((state,),) = ([path.parent] for path in states.glob("*/*.safetensors"))
+    others = [states / f"abandoned-{days}" for days in range(2, 8)]
+    for days, place in zip((9, *range(2, 8)), (state, *others), strict=True):  # its own is the oldest
+        place.mkdir(exist_ok=True)
+        for path in (*place.iterdir(), place):
+            os.utime(path, (time.time() - days * 86_400,) * 2)
     rest = counted(monkeypatch)
     say(command, "train-encoder")
     assert rest[0] == (0, 3)
-    assert not list((tmp_path / "training-state").glob("*"))
+    assert sorted(states.iterdir()) == others[:3], "four stayed, its own among them until it was done"
