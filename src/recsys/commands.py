@@ -140,7 +140,7 @@ SETTINGS = {
     "encoder.slices": "parts of the window, learned forward in time; the encoder at each boundary is kept",
     "from": "a trained encoder (its folder, or its run's) to go on from, with what came after it",
     "trainer.max_epochs": "most passes over the training pairs",
-    "trainer.limit_minutes": "most minutes of training; 0: no limit",
+    "trainer.limit_minutes": "most minutes of training, all slices together; 0: no limit",
     "candidates.depths": "how many items each source offers, {popular: 100, ...}",
     "candidates.whole_catalogue_below": "a catalogue smaller than this is pooled whole",
     "select.n": "rows a request keeps for the reranker",

@@ -56,7 +56,8 @@ def train_chain(
     Parameters
     ----------
     texts, log, config, trainer, clock, resume, cache_folder, ids
-        As `recsys.encoder.train.train_encoder` has them.
+        As `recsys.encoder.train.train_encoder` has them; ``trainer.limit_minutes`` is for all slices, and the
+        preset auto chooses for all of them.
     slices : sequence of Slice
         In the order of time.
     out_folder : Path
