@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.encoder.precision import bf16_on, choose_bf16
+from recsys.encoder.precision import bf16_on, choose_bf16, language_model
 from recsys.encoder.text_cache import encode_lower
 from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
@@ -33,6 +33,14 @@ def test_the_choice(wanted: str, device: str, supported: bool, bf16: bool) -> No
 
 def test_this_machine_s_cpu_computes_in_float32() -> None:
     assert not bf16_on("auto", CPU) and bf16_on("bf16", CPU)
+
+
+def test_no_attention_that_plans_for_each_shape() -> None:
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    with language_model(True, CPU):
+        assert not torch.backends.cuda.cudnn_sdp_enabled() and torch.is_autocast_enabled("cpu")
+    with language_model(False, CPU):
+        assert torch.backends.cuda.cudnn_sdp_enabled() is before and not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.parametrize("preset", ["top", "full"])

@@ -4,6 +4,10 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+# not cuDNN's: it plans anew for each shape of a batch, which takes longer than a step of training
+ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 def choose_bf16(wanted: str, device: str, supported: bool) -> bool:
@@ -31,5 +35,8 @@ def language_model(bf16: bool, device: torch.device) -> Iterator[None]:
 
     Off means no context at all, so that an exported graph does not know of it.
     """
-    with torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext():
+    if not bf16:
+        yield
+        return
+    with torch.autocast(device.type, torch.bfloat16), sdpa_kernel(ATTENTION):
         yield
