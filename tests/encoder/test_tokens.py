@@ -30,6 +30,11 @@ def test_each_text_stands_between_its_special_tokens() -> None:
     assert made.offsets[-1] == len(made.ids)
 
 
+def test_no_texts_have_no_tokens() -> None:
+    made = tokenize(load_tokenizer(toy().encoder), [], 8)
+    assert made.offsets.tolist() == [0] and made.ids.dtype == np.int32 and not len(made.ids)
+
+
 @pytest.mark.parametrize("limit", [3, 4, 8, 52, 60])
 def test_texts_are_cut_at_the_limit_and_keep_their_end(limit: int) -> None:
     made, whole = tokens(limit), tokens()

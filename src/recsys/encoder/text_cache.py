@@ -9,7 +9,9 @@ from torch import Tensor
 
 from recsys.core.errors import ConfigError
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.equal_length import passes
+from recsys.encoder.equal_length import pass_tokens, passes
+from recsys.encoder.host_copy import host_copy
+from recsys.encoder.packed.encode import encode_packed, pack, packed_model
 from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import Tokens
 
@@ -84,7 +86,23 @@ def encode_lower(
     ids = TextCache(tokens, tower.pad_id)
     ids.values = ids.values.to(device)
     hidden = room(total, tower, device) if keep else None
-    raw, starts, filled = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64), 0
+    packed = packed_model(tower, device)
+    if packed is not None:
+        laid = pack(tokens, pass_tokens(config, device.type), device)
+        raw, starts = encode_packed(packed, tower, laid, hidden)
+    else:
+        raw, starts = _encode_padded(tower, ids, config, hidden)
+    raw = host_copy(raw)  # waits for copies to hidden as well
+    return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
+
+
+def _encode_padded(
+    tower: TextTower, ids: TextCache, config: EncoderConfig, hidden: Tensor | None
+) -> tuple[Tensor, Array]:
+    """Pooled vectors on the device, and where each text begins in ``hidden``, filled one after another."""
+    device = ids.values.device
+    n, filled = len(ids.lengths), 0
+    raw, starts = torch.empty((n, tower.dims), device=device), np.zeros(n, np.int64)
     for items in passes(ids.lengths, config, device.type):
         inputs, mask = ids.padded(items)
         lower, pooled = tower.lower(inputs, mask)
@@ -94,8 +112,7 @@ def encode_lower(
             hidden[filled : filled + len(rows)].copy_(rows, non_blocking=True)
             starts[items] = filled + np.concatenate(([0], np.cumsum(ids.lengths[items])[:-1]))
             filled += len(rows)
-    raw = raw.cpu()  # waits for the copies as well
-    return raw, ids if hidden is None else TextCache(tokens, tower.pad_id, hidden, starts)
+    return raw, starts
 
 
 def room(tokens: int, tower: TextTower, device: torch.device) -> Tensor:

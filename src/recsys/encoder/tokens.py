@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,8 +53,7 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, nothin
     rows = [encoding.ids or [nothing] for encoding in tokenizer.encode_batch_fast(list(texts))]
     offsets = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
-    flat = [token for row in rows for token in row]
-    return Tokens(offsets, np.array(flat, np.int32))
+    return Tokens(offsets, np.fromiter(chain.from_iterable(rows), np.int32, int(offsets[-1])))
 
 
 def unknown_tokens(tokenizer: Tokenizer, tokens: Tokens) -> Array:
