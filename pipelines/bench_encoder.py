@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from recsys.pipelines import (
     bench_encoder_cold,
+    bench_encoder_gpu,
     bench_encoder_peer,
     bench_encoder_quality,
     bench_encoder_reembed,
@@ -35,6 +36,7 @@ PARTS: Mapping[str, Part] = {
     "reembed": Part(bench_encoder_reembed.reembed_figures, bench_encoder_reembed.NAMES),
     "resume": Part(bench_encoder_resume.resume_figures, ("resume_equal",)),
     "cold": Part(bench_encoder_cold.cold_figures, bench_encoder_cold.NAMES),
+    "gpu": Part(bench_encoder_gpu.gpu_figures, bench_encoder_gpu.NAMES),
 }
 QUALITY = "quality"  # the last part: each of its figures trains for itself
 WORK = Path("mlruns/work")

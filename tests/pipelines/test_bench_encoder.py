@@ -16,6 +16,7 @@ from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from recsys.pipelines import (
     bench_encoder,
+    bench_encoder_gpu,
     bench_encoder_inputs,
     bench_encoder_peer,
     bench_encoder_quality,
@@ -180,6 +181,38 @@ def test_without_its_libraries_the_peer_is_left_out(
     monkeypatch.setattr(bench_encoder_peer.importlib.util, "find_spec", lambda name: None)
     assert bench_encoder_peer.peer_figures(True) == []
     assert "its trainer needs datasets and accelerate" in capsys.readouterr().out
+
+
+# ---- on a GPU
+@OTHERS_WARN
+def test_the_figures_of_a_gpu_are_measured_on_any_device(tmp_path: Path) -> None:
+    folder = bench_encoder_inputs.tiny_encoder(toy().texts, tmp_path)
+    st, share, step = bench_encoder_gpu.figures_on(
+        torch.device("cpu"), toy().texts, toy_world(), folder, bench_encoder_gpu.QUICK
+    )
+    assert (st.name, st.goal, st.sense) == ("gpu_encode_vs_st", 2.0, "min")
+    assert (share.name, share.goal, share.sense) == ("gpu_matmul_share", 0.35, "min")
+    assert (step.name, step.goal, step.sense) == ("gpu_step_parts", None, "none")
+    assert all(f"{part} " in step.note for part in bench_encoder_gpu.PARTS)
+    assert all(figure.note.endswith("; CPU") for figure in (st, share, step))
+
+
+def test_without_a_gpu_its_figures_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert bench_encoder_gpu.gpu_figures(True) == []
+    said = "gpu_encode_vs_st, gpu_matmul_share, gpu_step_parts: left out, torch sees no CUDA device"
+    assert said in capsys.readouterr().out
+
+
+def test_operations_are_those_of_real_tokens() -> None:
+    world = toy()
+    tower = TextTower(world.encoder, EncoderConfig(str(world.encoder), "adapter", max_tokens=16))
+    tokens = tokenize(load_tokenizer(world.encoder), ["red", "blue red word1"], 16)
+    assert tokens.lengths().tolist() == [3, 5]
+    linear, attention = 2 * (4 * 32 * 32 + 2 * 32 * 64), 2 * 2 * (3 * 3 + 5 * 5) * 32
+    assert bench_encoder_gpu.flops_of(tower, tokens) == 2 * 8 * linear + 2 * attention
 
 
 # ---- embedding again
