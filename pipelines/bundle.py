@@ -12,6 +12,7 @@ from recsys.interest.vectors import load_vectors
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
 from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.probability import Probabilities
 from recsys.ranking.reranker import Reranker
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.state.family import StateConfig
@@ -37,7 +38,8 @@ class Config:
 def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int) -> BundleParts:
     """Everything that serving needs, with the state as of the log's first ``stop`` events."""
     clock = bool(data.meta["clock"])
-    reranker = Reranker.load(inputs["train-ranker"] / config.variant / "full" / str(config.seed))
+    trained = inputs["train-ranker"] / config.variant / "full" / str(config.seed)
+    reranker = Reranker.load(trained)
     lists = "covisit" in config.candidates.active()
     state = State.new(config.features, clock, len(data.users), data.item_table, lists=lists)
     first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
@@ -59,6 +61,7 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
         candidates=config.candidates,
         select=config.select,
         first_stage=load_first_stage(first_stage)[SERVED] if first_stage.is_file() else None,
+        probabilities=Probabilities.load(trained),
         windows={"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"},
         labels=dict(reranker.config.get("label_gain", {})),
     )

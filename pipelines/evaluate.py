@@ -31,6 +31,7 @@ from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
 from recsys.pipelines.models import RERANKERS
 from recsys.pipelines.prepare import TRUE_PREFERENCE
+from recsys.pipelines.probabilities import MODEL, RELIABILITY, check_shown, of_rows, shown_kind
 from recsys.pipelines.reads import count_read
 from recsys.pipelines.recall import recall_of
 from recsys.pipelines.report import write_report
@@ -90,6 +91,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
 
     parts: list[pl.DataFrame] = []
     slices: dict[str, Array] = {}
+    told: dict[str, Array] = {}  # the requests that each variant is measured on
     preference = None
     requests = request_arrays(data.requests)
     for name, variant in config.variants.items():
@@ -106,6 +108,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             _named(frame, model, name, seed)
             for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)
         ]
+        told[name] = np.isin(np.arange(len(window)), rows)
         slices = slices or _slices(data, cuts)  # of the first variant, so that slices mean the same for all
     if not parts:
         raise ConfigError(
@@ -123,17 +126,42 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         slices=slices,
         preference=preference,
     )
+    calibration, reliability = calibrated(inputs, data, config.seeds, window, told)
     predictions.write_parquet(out / PREDICTIONS)
-    tables.check(metrics, tables.METRICS).write_parquet(out / METRICS)
+    everything = pl.concat([metrics, calibration])
+    tables.check(everything, tables.METRICS).write_parquet(out / METRICS)
+    reliability.write_parquet(out / RELIABILITY)
     differences.write_parquet(out / DIFFERENCES)
-    artifacts: tuple[str, ...] = (METRICS, DIFFERENCES)
-    told = np.flatnonzero(np.isin(window, ("rank", *windows)))
-    recall = recall_of(inputs, tuple(config.variants), told, data)
+    artifacts: tuple[str, ...] = (METRICS, DIFFERENCES, RELIABILITY)
+    reached = np.flatnonzero(np.isin(window, ("rank", *windows)))
+    recall = recall_of(inputs, tuple(config.variants), reached, data)
     if recall is not None:
         recall.write_parquet(out / RECALL)
         artifacts = (*artifacts, RECALL)
-    write_report(out / REPORT, inputs, data, config, settings, metrics, differences, recall, reads)
-    return Facts(metrics=_numbers(metrics, config.seeds), artifacts=artifacts)
+    write_report(
+        out / REPORT, inputs, data, config, settings, metrics, differences, recall, reads, reliability
+    )
+    return Facts(metrics=_numbers(everything, config.seeds), artifacts=artifacts)
+
+
+def calibrated(
+    inputs: Mapping[str, Path],
+    data: Prepared,
+    seeds: tuple[int, ...],
+    window: Array,
+    told: Mapping[str, Array],
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """How well probabilities hold on shown lists: rows of the metrics table, and the bins behind them."""
+    kind = shown_kind(data, kinds(data))
+    folders = {
+        (variant, seed): inputs["train-ranker"] / variant / MODEL / str(seed)
+        for variant in told
+        for seed in seeds
+    }
+    shown = (
+        {variant: load_rows(inputs, rows_name(variant, kind), data).frame for variant in told} if kind else {}
+    )
+    return check_shown(folders, shown, window, told)
 
 
 def truth_of(data: Prepared, window: str) -> pl.DataFrame:
@@ -204,9 +232,14 @@ def _reranked(
         frame = own.frame.select_requests(keep)
         block = RowBlock(frame.offsets, own.items[of_request])
         for seed in seeds:
-            reranker = Reranker.load(inputs["train-ranker"] / variant / model / str(seed))
-            scores = reranker.predict_frame(frame)
-            yield model, seed, rank_lists(scores, block, data.requests, data.items[c.ITEM_ID], rows=rows)
+            folder = inputs["train-ranker"] / variant / model / str(seed)
+            scores = Reranker.load(folder).predict_frame(frame)
+            predicted = rank_lists(scores, block, data.requests, data.items[c.ITEM_ID], rows=rows)
+            chances = of_rows(folder, frame, block.items, rows)
+            if chances is not None:
+                on = [c.REQUEST, c.ITEM]
+                predicted = predicted.join(chances, on=on, how="left", maintain_order="left")
+            yield model, seed, predicted
 
 
 def _named(frame: pl.DataFrame, model: str, variant: str, seed: int) -> pl.DataFrame:
@@ -256,6 +289,7 @@ STAGE = Stage(
         "recsys.ranking",
         "recsys.pipelines.evaluate",
         "recsys.pipelines.models",
+        "recsys.pipelines.probabilities",
         "recsys.pipelines.recall",
         "recsys.pipelines.report",
         "recsys.pipelines.shop_references",

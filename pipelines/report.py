@@ -15,8 +15,10 @@ from recsys.data.split import to_moment
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render
 from recsys.features.catalogue import catalogue
+from recsys.pipelines.rows import LOGGED
 from recsys.pipelines.train_encoder import TRAINING
 from recsys.pipelines.variants import Variant
+from recsys.ranking.probability import Probabilities
 from recsys.ranking.reranker import Reranker
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def write_report(
     differences: pl.DataFrame,
     recall: pl.DataFrame | None,
     reads: int | None,
+    reliability: pl.DataFrame,
 ) -> None:
     """Write the HTML report of one evaluation."""
     first = metrics[c.VARIANT][0]
@@ -48,8 +51,9 @@ def write_report(
         recall=None if recall is None else recall.filter(pl.col(c.WINDOW).is_in(seen)),
         training=pl.read_parquet(inputs["train-encoder"] / TRAINING),
         importance=_importance(inputs, first, config, bool(data.meta["clock"])),
+        reliability=reliability,
         ledger=data.ledger,
-        notes=_notes(config),
+        notes=(*_notes(config), *_of_probabilities(inputs, first, config)),
         test_reads=reads,
         title=f"Evaluation of {config.name}",
         made=f"recsys {recsys.__version__}, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -137,3 +141,22 @@ def _notes(config: "Config") -> tuple[str, ...]:
             "the recall of rows is no ceiling of what is served."
         )
     return tuple(notes)
+
+
+def _of_probabilities(inputs: Mapping[str, Path], variant: str, config: "Config") -> tuple[str, ...]:
+    """Whom the chances of a click and of a purchase speak of."""
+    folder = inputs["train-ranker"] / variant / "full" / str(config.seeds[0])
+    found = Probabilities.load(folder)
+    if found is None:
+        return ()
+    told = found.learned
+    rows = "lists that were shown" if told["kind"] == LOGGED else "rows of the lists that are ranked"
+    drawn = "" if told["requests"] == told["of_requests"] else f", a draw out of {told['of_requests']:,}"
+    note = (
+        f"Chances of a click and of a purchase were learned from {told['rows']:,} {rows} in "
+        f"{told['requests']:,} requests{drawn}; they speak of requests such as are kept here "
+        "(requests.only_with_truth)"
+    )
+    if found.position is not None:
+        note += f", and in predictions and in service of display position {found.position}"
+    return (note + ".",)

@@ -14,6 +14,7 @@ from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
 from recsys.pipelines.models import RERANKERS, columns_of
+from recsys.pipelines.probabilities import MODEL, teaching_kind
 from recsys.pipelines.rows import LOGGED, kind_of, kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
@@ -21,6 +22,7 @@ from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.parameters import check_there
+from recsys.ranking.pointwise import train_probabilities
 from recsys.ranking.reranker import Reranker, count_trees, train
 
 Array = NDArray[Any]
@@ -121,6 +123,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     metrics: list[tuple[str, float, int]] = []
     saw: dict[str, str] = {}
     read: dict[str, int] = {}
+    probable: dict[str, Any] = {}
     for name, variant in config.variants.items():
         rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
         read |= {rows_name(name, kind): table.frame.n_rows for kind, table in rows.items()}
@@ -129,15 +132,31 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             for seed in config.seeds:
                 settings = applied(lists.frames[0].columns, replace(config.ranker, seed=seed), words)
                 reranker = fit(lists, window, fold, variant, settings)
-                reranker.save(out / name / model / str(seed))
+                folder = out / name / model / str(seed)
+                reranker.save(folder)
                 metrics.append((f"{name}/{model}/trees", float(reranker.best_iteration), seed))
+                kind = teaching_kind(data, rows, config.ranker.probabilities) if model == MODEL else None
+                if kind is not None:
+                    lists = rows[kind].frame.select_columns(reranker.columns)
+                    teach = np.isin(window, variant.train)
+                    chances = train_probabilities(lists.select_requests(teach), fold[teach], settings, kind)
+                    if chances is not None:
+                        chances.save(folder)
+                        probable[f"{name}/{seed}"] = chances.learned
+                        saw[f"probabilities {name}"] = "+".join(variant.train)
         saw[f"reranker {name}"] = "+".join(variant.train)
         saw[f"tree count {name}"] = "valid" if variant.stop == "valid" else "+".join(variant.train)
-    return Facts(rows=read, saw=saw, metrics=tuple(metrics))
+    return Facts(rows=read, saw=saw, metrics=tuple(metrics), notes={"probabilities": probable})
 
 
 STAGE = Stage(
     "train-ranker",
     work,
-    ("recsys.ranking", "recsys.pipelines.models", "recsys.pipelines.rows", "recsys.pipelines.train_ranker"),
+    (
+        "recsys.ranking",
+        "recsys.pipelines.models",
+        "recsys.pipelines.probabilities",
+        "recsys.pipelines.rows",
+        "recsys.pipelines.train_ranker",
+    ),
 )

@@ -170,6 +170,8 @@ PREDICTIONS = TableSpec(
         Col(c.ITEM_ID, pl.String),
         Col(c.SCORE, pl.Float32),
         Col(c.RANK, pl.Int32),
+        _optional(c.P_CLICK, pl.Float32),
+        _optional(c.P_PURCHASE, pl.Float32),
     ),
     key=(c.MODEL, c.VARIANT, c.SEED, c.REQUEST, c.ITEM),
 )
@@ -198,6 +200,8 @@ RECOMMENDATIONS = TableSpec(
         Col(c.ITEM_ID, pl.String),
         Col(c.SCORE, pl.Float32),
         Col(c.MODEL, pl.String),
+        _optional(c.P_CLICK, pl.Float32),
+        _optional(c.P_PURCHASE, pl.Float32),
     ),
     key=(c.USER_ID, c.RANK),
 )

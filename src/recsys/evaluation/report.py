@@ -11,6 +11,7 @@ from recsys.core.columns import VARIANT, WINDOW
 from recsys.evaluation import sections
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.page import bullets, facts, frame_table, page, paragraph, section
+from recsys.evaluation.probabilities import probabilities
 from recsys.evaluation.verdict import headline
 
 STAGES = ("<!-- stages -->", "<!-- /stages -->")
@@ -74,6 +75,8 @@ class ReportInput:
         ``step, name, value``: the encoder's losses and scores while it learned.
     importance : DataFrame, optional
         ``column, words, gain``: what the reranker's trees split on, ``words`` a column's meaning.
+    reliability : DataFrame, optional
+        Probabilities of shown rows against what happened, as `schemas.RELIABILITY_SCHEMA`.
     ledger : DataFrame, optional
         ``rule, scope, table, dropped, kept, why``.
     stages : DataFrame, optional
@@ -95,6 +98,7 @@ class ReportInput:
     recall: pl.DataFrame | None = None
     training: pl.DataFrame | None = None
     importance: pl.DataFrame | None = None
+    reliability: pl.DataFrame | None = None
     ledger: pl.DataFrame | None = None
     stages: pl.DataFrame | None = None
     notes: tuple[str, ...] = ()
@@ -134,6 +138,7 @@ def render(report: ReportInput) -> str:
     body += section("What the candidates can reach", sections.recall(report.recall))
     body += section("How the encoder learned", sections.training(report.training))
     body += section("What the reranker looks at", sections.importance(report.importance))
+    body += section("Are the probabilities what they say?", probabilities(report.reliability))
     body += section("What was cleaned away", _ledger(report.ledger))
     body += f"{STAGES[0]}{_stages(report.stages)}{STAGES[1]}"
     body += section("What to keep in mind", bullets(_notes(report)))

@@ -16,3 +16,7 @@ PAIRS_SCHEMA = pl.Schema(
     | {"diff": pl.Float64, "low": pl.Float64, "high": pl.Float64, N: pl.Int64, "p": pl.Float64}
 )
 DIFFERENCES_SCHEMA = pl.Schema(dict(PAIRS_SCHEMA) | {"p_holm": pl.Float64, "verdict": pl.String})
+RELIABILITY_SCHEMA = pl.Schema(
+    {VARIANT: pl.String, SEED: pl.Int32, WINDOW: pl.String, "outcome": pl.String, "bin": pl.Int32}
+    | {"probability": pl.Float64, "share": pl.Float64, "rows": pl.Int64}
+)

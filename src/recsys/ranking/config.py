@@ -1,12 +1,36 @@
 """What can be set about the reranker; no LightGBM here, so that any command can read it."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from recsys.core.checks import MOST_SEED, above, at_least, check_numbers
 from recsys.core.columns import LABELS
 from recsys.core.errors import ConfigError
 
 LABEL_TYPES = ("click", "cart", "purchase")  # labels 1, 2, 3
+
+
+@dataclass(frozen=True)
+class ProbabilityConfig:
+    """Probabilities of a click and of a purchase, beside the ranking.
+
+    Parameters
+    ----------
+    learn : {"logged", "any", "none"}
+        What teaches them: the lists that were shown, where any are logged, else nothing; or, with
+        "any", else the rows that candidates gave. Never ("none").
+    max_rows : int
+        Where there are more rows, a draw of whole requests of about as many.
+    position : int
+        The display position that is assumed of what is yet to be shown, where positions are logged.
+    """
+
+    learn: Literal["logged", "any", "none"] = "logged"
+    max_rows: int = 200_000
+    position: int = 1
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "ranker.probabilities", max_rows=at_least(1), position=at_least(1, 32_767))
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,7 @@ class RerankerConfig:
     categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing
     leave_out: tuple[str, ...] = ()  # columns not to read, such as a word column with few rows a word
     use_position: bool = False  # learn and remove the bias of the display position
+    probabilities: ProbabilityConfig = field(default_factory=ProbabilityConfig)
     deterministic: bool = True
     seed: int = 0
     threads: int = 0  # 0: as many as there are cores

@@ -39,13 +39,9 @@ def check_columns(config: RerankerConfig, columns: tuple[str, ...]) -> None:
         )
 
 
-def parameters(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
+def of_trees(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
+    """What every booster shares, whatever it learns."""
     out: dict[str, Any] = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [config.early_stopping_at],
-        "label_gain": config.gains(),
-        "lambdarank_truncation_level": config.truncation,
         "num_leaves": config.num_leaves,
         "learning_rate": config.learning_rate,
         "min_data_in_leaf": config.min_data_in_leaf,
@@ -58,11 +54,26 @@ def parameters(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, An
         "verbosity": -1,
     }
     if config.bagging_fraction < 1.0:
-        out |= {
-            "bagging_fraction": config.bagging_fraction,
-            "bagging_freq": config.bagging_freq,
-            "bagging_by_query": True,  # half a request teaches another task
-        }
+        out |= {"bagging_fraction": config.bagging_fraction, "bagging_freq": config.bagging_freq}
     if config.monotone:
         out["monotone_constraints"] = [config.monotone.get(name, 0) for name in columns]
     return out
+
+
+def parameters(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
+    """Of lambdarank."""
+    out = of_trees(config, columns) | {
+        "objective": "lambdarank",
+        "metric": "ndcg",
+        "eval_at": [config.early_stopping_at],
+        "label_gain": config.gains(),
+        "lambdarank_truncation_level": config.truncation,
+    }
+    if config.bagging_fraction < 1.0:
+        out["bagging_by_query"] = True  # half a request teaches another task
+    return out
+
+
+def of_a_probability(config: RerankerConfig, columns: tuple[str, ...]) -> dict[str, Any]:
+    """Of the chance that a row is taken."""
+    return of_trees(config, columns) | {"objective": "binary", "metric": "binary_logloss"}

@@ -1,4 +1,4 @@
-"""The reranker: LightGBM's lambdarank on whole requests. The only file that imports lightgbm."""
+"""The reranker: LightGBM's lambdarank on whole requests."""
 
 import hashlib
 import json
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.artefact import read_json, reading, require
-from recsys.core.errors import BundleError, DataError, MissingExtraError
+from recsys.core.errors import BundleError, DataError
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.frame import RankFrame
+from recsys.ranking.library import lightgbm
 from recsys.ranking.parameters import check_columns, feature_names, parameters
 from recsys.ranking.trees import Trees
 
@@ -117,14 +118,6 @@ def can_teach(frame: RankFrame, gains: list[float]) -> Array:
     return out
 
 
-def _lightgbm() -> Any:
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise MissingExtraError("lightgbm", "train") from error
-    return lightgbm
-
-
 def _dataset(frame: RankFrame, config: RerankerConfig, what: str = "training", reference: Any = None) -> Any:
     """LightGBM's form of the requests that can teach."""
     part = frame.select_requests(can_teach(frame, config.gains()))
@@ -142,7 +135,7 @@ def _dataset(frame: RankFrame, config: RerankerConfig, what: str = "training", r
             found="none",
             do="Log positions with the impressions, or set ranker.use_position=false.",
         )
-    return _lightgbm().Dataset(
+    return lightgbm().Dataset(
         part.values,
         label=part.labels,
         group=part.groups,
@@ -182,20 +175,20 @@ def train(
     MissingExtraError
         Without LightGBM.
     """
-    lightgbm = _lightgbm()
+    library = lightgbm()
     check_columns(config, frame.columns)
     learn = _dataset(frame, config)
     watch = None
     if valid is not None:
         watch = _dataset(valid.select_columns(frame.columns), config, "validation", learn)
     stops = watch is not None and config.early_stopping > 0
-    booster = lightgbm.train(
+    booster = library.train(
         parameters(config, frame.columns),
         learn,
         num_boost_round=num_iterations or config.num_iterations,
         valid_sets=None if watch is None else [watch],
         valid_names=None if watch is None else ["valid"],
-        callbacks=[lightgbm.early_stopping(config.early_stopping, verbose=False)] if stops else None,
+        callbacks=[library.early_stopping(config.early_stopping, verbose=False)] if stops else None,
     )
     best = booster.best_iteration if stops and booster.best_iteration > 0 else booster.current_iteration()
     gain = booster.feature_importance("gain", iteration=best)
@@ -230,7 +223,7 @@ def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> int:
     ConfigError, DataError, MissingExtraError
         As `train`; DataError also where there are fewer than two folds that can teach.
     """
-    lightgbm = _lightgbm()
+    library = lightgbm()
     check_columns(config, frame.columns)
     frame = frame.select_requests(able := can_teach(frame, config.gains()))
     of_row = np.repeat(np.asarray(fold)[able], frame.groups)
@@ -242,12 +235,12 @@ def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> int:
             found=str(len(found)),
             do="Raise requests.folds, widen the windows of variants.*.train, or set stop: valid.",
         )
-    scores = lightgbm.cv(
+    scores = library.cv(
         parameters(config, frame.columns),
         _dataset(frame, config),
         num_boost_round=config.num_iterations,
         folds=[(np.flatnonzero(of_row != k), np.flatnonzero(of_row == k)) for k in found],
-        callbacks=[lightgbm.early_stopping(config.early_stopping, verbose=False)]
+        callbacks=[library.early_stopping(config.early_stopping, verbose=False)]
         if config.early_stopping
         else None,
     )

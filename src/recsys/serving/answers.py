@@ -24,23 +24,35 @@ class Answer:
         The reranker's scores: comparable within the request, not beyond it.
     ranks : int32 array, shape (items,)
         From 1.
+    p_click, p_purchase : float64 array, shape (items,), or None
+        Chances that the item is clicked and bought where it is shown, at the display position that the
+        bundle's ``probabilities.position`` states; None where the bundle has learned none.
     """
 
     item_ids: tuple[str, ...]
     scores: Array
     ranks: Array
+    p_click: Array | None = None
+    p_purchase: Array | None = None
 
     def __len__(self) -> int:
         return len(self.item_ids)
 
     def to_polars(self) -> "pl.DataFrame":
-        """A frame item_id, score (Float64), rank (Int32)."""
+        """A frame item_id, score (Float64), rank (Int32), and p_click, p_purchase where there are such."""
         import polars as pl
 
         return pl.DataFrame(
-            {c.ITEM_ID: list(self.item_ids), c.SCORE: self.scores, c.RANK: self.ranks},
-            schema={c.ITEM_ID: pl.String, c.SCORE: pl.Float64, c.RANK: pl.Int32},
+            {c.ITEM_ID: list(self.item_ids), c.SCORE: self.scores, c.RANK: self.ranks} | self.chances,
+            schema={c.ITEM_ID: pl.String, c.SCORE: pl.Float64, c.RANK: pl.Int32}
+            | dict.fromkeys(self.chances, pl.Float64),
         )
+
+    @property
+    def chances(self) -> dict[str, Array]:
+        """The probabilities that there are, by name."""
+        given = {c.P_CLICK: self.p_click, c.P_PURCHASE: self.p_purchase}
+        return {name: chance for name, chance in given.items() if chance is not None}
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,15 @@ def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> 
     items: list[str] = []
     ranks: list[Any] = []
     scores: list[Any] = []
+    chances: dict[str, list[Any]] = {}
     for user in user_ids:
         answer = ranker.recommend(user, config.k, exclude_seen=config.exclude_seen, at="state")
         users.extend([user] * len(answer))
         items.extend(answer.item_ids)
         ranks.append(answer.ranks)
         scores.append(answer.scores)
+        for name, chance in answer.chances.items():
+            chances.setdefault(name, []).append(chance)
     n = len(users)
     frame = pl.DataFrame(
         {
@@ -108,6 +111,7 @@ def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> 
             c.SCORE: np.concatenate(scores).astype(np.float32) if n else np.empty(0, np.float32),
             c.MODEL: pl.Series([ranker.bundle.manifest["model"]] * n, dtype=pl.String),
         }
+        | {name: np.concatenate(parts).astype(np.float32) for name, parts in chances.items()}
     )
     return check(frame, RECOMMENDATIONS)
 
@@ -148,7 +152,8 @@ def score_users(
     user_ids : sequence of str
         One that stands twice is scored once; an unknown one gets what a user without history gets.
     out_folder : path
-        Gets ``part-*.parquet`` (user_id, rank, item_id, score, model) and ``manifest.json``. Replaced as
+        Gets ``part-*.parquet`` (user_id, rank, item_id, score, model, and p_click and p_purchase where
+        the bundle has them) and ``manifest.json``. Replaced as
         a whole. The same model, users and config give the same bytes, and are not scored again.
     config : BatchConfig, optional
 

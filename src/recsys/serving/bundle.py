@@ -2,8 +2,8 @@
 
 ``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
 ``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower; where there are such the exported
-text tower and the id vectors) if texts were encoded, ``ranker/`` (trees as LightGBM text, and the linear
-first stage where there is one), ``candidates/`` (the popular list at the last tick).
+text tower and the id vectors) if texts were encoded, ``ranker/`` (trees as LightGBM text, the linear
+first stage and the probabilities where there are such), ``candidates/`` (the popular list at the last tick).
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ from recsys.interest.user import UserTower, load_user_tower
 from recsys.interest.vectors import Vectors, load_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
+from recsys.ranking.probability import Probabilities
 from recsys.ranking.trees import Trees
 from recsys.state.store import State
 
@@ -70,6 +71,7 @@ class Bundle:
     candidates: CandidatesConfig
     select: SelectConfig
     first_stage: Linear | None  # what orders the pool, where select.by says so
+    probabilities: Probabilities | None  # of a click and of a purchase, where the run learned them
 
     @classmethod
     def load(cls, folder: str | Path, *, verify: bool = False) -> "Bundle":
@@ -115,6 +117,15 @@ def _read_first_stage(path: Path) -> Linear | None:
     given = read_json(path)
     with reading(path, "columns, mean, scale and weight of equal length"):
         return Linear.from_json(given)
+
+
+def _read_probabilities(folder: Path, columns: tuple[str, ...]) -> Probabilities | None:
+    found = Probabilities.load(folder)
+    if found is not None and found.columns != columns:
+        raise bundle_error(
+            f"the probabilities in {folder}", "the columns of the bundle's trees", ", ".join(found.columns)
+        )
+    return found
 
 
 def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
@@ -209,4 +220,5 @@ def _load(folder: Path, verify: bool) -> Bundle:
         candidates=candidates,
         select=select,
         first_stage=_read_first_stage(folder / "ranker" / FIRST_STAGE_FILE),
+        probabilities=_read_probabilities(folder / "ranker", columns),
     )

@@ -22,6 +22,7 @@ from recsys.interest.text import MANIFEST as TEXT_MANIFEST
 from recsys.interest.vectors import Vectors, save_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
+from recsys.ranking.probability import Probabilities
 from recsys.ranking.trees import Trees
 from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees
 from recsys.state.store import State
@@ -82,6 +83,7 @@ class BundleParts:
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     select: SelectConfig = field(default_factory=SelectConfig)
     first_stage: Linear | None = None
+    probabilities: Probabilities | None = None
     windows: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, float] = field(default_factory=dict)
     model: str = "full"
@@ -130,6 +132,8 @@ def _write_parts(parts: BundleParts, folder: Path) -> None:
     _write_json(folder / "ranker" / "reranker.json", dict(parts.reranker))
     if parts.first_stage is not None:
         _write_json(folder / "ranker" / FIRST_STAGE_FILE, parts.first_stage.as_json())
+    if parts.probabilities is not None:
+        parts.probabilities.save(folder / "ranker")
     popular = [np.asarray(parts.popular[0], np.int32), np.asarray(parts.popular[1], np.float32)]
     save_arrays(popular, ["popular_items", "popular_scores"], folder / "candidates")
     manifest = {

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,17 @@ Array = NDArray[Any]
 At = datetime | Literal["state"] | None
 AHEAD = timedelta(days=1)  # how far the clocks of those who report events may run before ours
 REMEMBERED_EVENTS = 200_000  # event ids that a repetition is looked for among
+
+
+class Judged(NamedTuple):
+    """What the trees say of rows: scores, and chances by name where the bundle has learned some."""
+
+    scores: Array  # float64 (rows,)
+    chances: Mapping[str, Array]  # float64 (rows,)
+
+    def take(self, places: Any) -> "Judged":
+        """Of some rows."""
+        return Judged(self.scores[places], {name: chance[places] for name, chance in self.chances.items()})
 
 
 class Ranker:
@@ -124,18 +135,19 @@ class Ranker:
         with self._lock:
             view = self._view(user_id, at)
             if not ids:
-                return _answer([], np.empty(0), k)
+                return self._nothing()
             codes = self._items.encode(distinct)
             unknown = {
                 place: described[distinct[place]]
                 for place in np.flatnonzero(codes < 0).tolist()
                 if distinct[place] in described
             }
-            scores = self.bundle.trees.predict(self._live.values(view, codes, unknown, context))
+            judged = self._judge(self._live.values(view, codes, unknown, context))
         if len(distinct) < len(ids):
             place_of = {item: place for place, item in enumerate(distinct)}
-            scores = scores[[place_of[item] for item in ids]]
-        return _answer(ids, scores, k)
+            judged = judged.take([place_of[item] for item in ids])
+        best = _best(judged, k)
+        return _answer([ids[i] for i in best], judged.take(best))
 
     def features(
         self,
@@ -180,10 +192,19 @@ class Ranker:
             pool = self._live.offer(view, exclude)
             rows = self._live.select(view, pool)
             if not len(rows.items):
-                return _answer([], np.empty(0), limit)
-            scores = self.bundle.trees.predict(self._live.values(view, rows.items, {}, context, rows))
-            best = np.argsort(-scores, kind="stable")[:limit]
-            return _answer(self._items.decode(rows.items[best]), scores[best], limit)
+                return self._nothing()
+            judged = self._judge(self._live.values(view, rows.items, {}, context, rows))
+            best = _best(judged, limit)
+            return _answer(self._items.decode(rows.items[best]), judged.take(best))
+
+    def _judge(self, values: Array) -> Judged:
+        """What the trees say of rows."""
+        chances = self.bundle.probabilities
+        return Judged(self.bundle.trees.predict(values), {} if chances is None else chances.predict(values))
+
+    def _nothing(self) -> Answer:
+        """No items, in the form that some would have."""
+        return _answer([], self._judge(np.empty((0, len(self.columns)), np.float32)))
 
     def observe(self, events: Any) -> Observed:
         """Tell the model what happened; the next call knows it.
@@ -284,6 +305,11 @@ def _checked(k: int | None) -> int | None:
     return k
 
 
-def _answer(ids: Sequence[str], scores: Array, k: int | None) -> Answer:
-    best = np.argsort(-scores, kind="stable")[:k]
-    return Answer(tuple(ids[i] for i in best), scores[best], np.arange(1, len(best) + 1, dtype=np.int32))
+def _best(judged: Judged, k: int | None) -> Array:
+    """Where the best rows stand, best first."""
+    found: Array = np.argsort(-judged.scores, kind="stable")[:k]
+    return found
+
+
+def _answer(ids: Sequence[str], judged: Judged) -> Answer:
+    return Answer(tuple(ids), judged.scores, np.arange(1, len(ids) + 1, dtype=np.int32), **judged.chances)
