@@ -14,6 +14,7 @@ from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.probability import Probabilities
 from recsys.ranking.reranker import Reranker
+from recsys.ranking.rules import RulesConfig
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.state.family import StateConfig
 from recsys.state.store import State
@@ -31,6 +32,7 @@ class Config:
     features: StateConfig
     candidates: CandidatesConfig
     select: SelectConfig
+    rules: RulesConfig
     text: TextConfig
     threads: int = 1
 
@@ -60,6 +62,7 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
         user_attributes=user_attributes(data.users),
         candidates=config.candidates,
         select=config.select,
+        rules=config.rules,
         first_stage=load_first_stage(first_stage)[SERVED] if first_stage.is_file() else None,
         probabilities=Probabilities.load(trained),
         windows={"encoder": "fit", "reranker": "+".join(config.train_windows), "state": "all"},

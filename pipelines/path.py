@@ -64,6 +64,7 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.features,
             config.candidates,
             config.select,
+            config.rules,
             config.data.text,
             threads,
         ),

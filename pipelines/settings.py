@@ -29,6 +29,7 @@ from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.rules import RulesConfig
 from recsys.serving.batch import BatchConfig
 from recsys.state.family import StateConfig
 from recsys.tracking.run import TrackingConfig
@@ -132,6 +133,7 @@ class RunConfig:
     force: bool = False
     vectors: VectorsConfig = field(default_factory=VectorsConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    rules: RulesConfig = field(default_factory=RulesConfig)
 
     def __post_init__(self) -> None:
         check_names(self.variants)

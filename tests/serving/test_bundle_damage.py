@@ -94,11 +94,11 @@ def test_a_truncated_manifest_is_not_json(copy: Path, keep: int) -> None:
         Bundle.load(copy)
 
 
-@pytest.mark.parametrize("given", [0, 2, None, "1"])
+@pytest.mark.parametrize("given", [0, 1, None, "2"])
 def test_a_manifest_of_another_format_is_refused(copy: Path, given: object) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "format": given}))
-    with pytest.raises(BundleError, match=f"expected format 1; found format {given}") as caught:
+    with pytest.raises(BundleError, match=f"expected format 2; found format {given}") as caught:
         Bundle.load(copy)
     assert caught.value.do.startswith("Build it again")
 
@@ -127,7 +127,8 @@ def test_a_manifest_that_is_a_list(copy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["files", "clock", "columns", "engine", "attributes", "state", "candidates", "select", "model"]
+    "key",
+    ["files", "clock", "columns", "engine", "attributes", "state", "candidates", "select", "rules", "model"],
 )
 def test_a_manifest_lacks_a_key_or_holds_another_type(copy: Path, key: str) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
@@ -142,6 +143,7 @@ def test_a_manifest_lacks_a_key_or_holds_another_type(copy: Path, key: str) -> N
     [
         ({"candidates": {"shelves": 3}}, "settings of this version of recsys .*; found .*shelves"),
         ({"candidates": {"depths": {"popular": -1}}}, "settings of this version .*; found candidates.depths"),
+        ({"rules": {"caps": {"brand": 0}}}, "settings of this version of recsys .*; found rules.caps.brand"),
         ({"select": {"n": 0}}, "settings of this version of recsys .*; found select.n"),
         ({"attributes": {}}, "names and vocabularies under 'attributes', 'item'; found nothing under 'item'"),
         ({"attributes": {"item": [], "user": []}}, "names and vocabularies under 'attributes', 'item'"),

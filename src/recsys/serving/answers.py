@@ -21,7 +21,8 @@ class Answer:
     ----------
     item_ids : tuple of str
     scores : float64 array, shape (items,)
-        The reranker's scores: comparable within the request, not beyond it.
+        The reranker's scores: comparable within the request, not beyond it. Where the bundle has rules,
+        they need not fall from rank to rank.
     ranks : int32 array, shape (items,)
         From 1.
     p_click, p_purchase : float64 array, shape (items,), or None

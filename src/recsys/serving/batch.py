@@ -76,6 +76,7 @@ def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
     told = {
         "files": {name: entry["sha256"] for name, entry in ranker.bundle.manifest["files"].items()},
         "select": ranker.bundle.manifest["select"],
+        "rules": ranker.bundle.manifest["rules"],
         "candidates": ranker.bundle.manifest["candidates"],
         "model": ranker.bundle.manifest["model"],
         "position": ranker.position,

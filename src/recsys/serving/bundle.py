@@ -25,6 +25,7 @@ from recsys.interest.vectors import Vectors, load_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
 from recsys.ranking.probability import Probabilities
+from recsys.ranking.rules import RulesConfig
 from recsys.ranking.trees import Trees
 from recsys.state.store import State
 
@@ -40,11 +41,12 @@ NEEDED = {
     "text_columns": list,
     "candidates": dict,
     "select": dict,
+    "rules": dict,
     "model": str,
     "users": int,
     "items": int,
 }
-FORMAT = 1  # of the folder; raise it when an old reader or an old folder would go wrong
+FORMAT = 2  # of the folder; raise it when an old reader or an old folder would go wrong
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Bundle:
     candidates: CandidatesConfig
     select: SelectConfig
     first_stage: Linear | None  # what orders the pool, where select.by says so
+    rules: RulesConfig  # of the lists that are given
     probabilities: Probabilities | None  # of a click and of a purchase, where the run learned them
 
     @classmethod
@@ -126,6 +129,13 @@ def _read_probabilities(folder: Path, columns: tuple[str, ...]) -> Probabilities
             f"the probabilities in {folder}", "the columns of the bundle's trees", ", ".join(found.columns)
         )
     return found
+
+
+def _rules(told: Mapping[str, Any]) -> RulesConfig:
+    """From JSON, which has lists for tuples."""
+    return RulesConfig(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+    )
 
 
 def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
@@ -193,8 +203,10 @@ def _load(folder: Path, verify: bool) -> Bundle:
         if ids is not None:
             fit_array(ids.vectors[0], str(text / IDS), None, (None, dims))
     with reading(
-        folder / "manifest.json", "settings of this version of recsys under 'candidates' and 'select'"
+        folder / "manifest.json",
+        "settings of this version of recsys under 'candidates', 'select' and 'rules'",
     ):
+        rules = _rules(manifest["rules"])
         candidates, select = CandidatesConfig(**manifest["candidates"]), SelectConfig(**manifest["select"])
     users, items = (Codes.load(folder / "codes" / name) for name in ("users", "items"))
     state = State.load(folder / "state")
@@ -220,5 +232,6 @@ def _load(folder: Path, verify: bool) -> Bundle:
         candidates=candidates,
         select=select,
         first_stage=_read_first_stage(folder / "ranker" / FIRST_STAGE_FILE),
+        rules=rules,
         probabilities=_read_probabilities(folder / "ranker", columns),
     )

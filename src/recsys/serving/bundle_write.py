@@ -23,6 +23,7 @@ from recsys.interest.vectors import Vectors, save_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
 from recsys.ranking.probability import Probabilities
+from recsys.ranking.rules import RulesConfig
 from recsys.ranking.trees import Trees
 from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees
 from recsys.state.store import State
@@ -82,6 +83,7 @@ class BundleParts:
     user_attributes: Attributes = field(default_factory=Attributes)
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     select: SelectConfig = field(default_factory=SelectConfig)
+    rules: RulesConfig = field(default_factory=RulesConfig)
     first_stage: Linear | None = None
     probabilities: Probabilities | None = None
     windows: Mapping[str, Any] = field(default_factory=dict)
@@ -152,6 +154,7 @@ def _write_parts(parts: BundleParts, folder: Path) -> None:
         "attributes": attributes,
         "candidates": asdict(parts.candidates),
         "select": asdict(parts.select),
+        "rules": asdict(parts.rules),
         "files": _files(folder),
     }
     _write_json(folder / "manifest.json", manifest)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +19,14 @@ from recsys.core.log import LAST, View
 from recsys.serving.answers import Answer, Observed
 from recsys.serving.bundle import Bundle
 from recsys.serving.events import EPOCH, microseconds, parse_events
+from recsys.serving.judged import Judged
+from recsys.serving.last_steps import LastSteps
 from recsys.serving.live import LiveFeatures
 
 Array = NDArray[Any]
 At = datetime | Literal["state"] | None
 AHEAD = timedelta(days=1)  # how far the clocks of those who report events may run before ours
 REMEMBERED_EVENTS = 200_000  # event ids that a repetition is looked for among
-
-
-class Judged(NamedTuple):
-    """What the trees say of rows: scores, and chances by name where the bundle has learned some."""
-
-    scores: Array  # float64 (rows,)
-    chances: Mapping[str, Array]  # float64 (rows,)
-
-    def take(self, places: Any) -> "Judged":
-        """Of some rows."""
-        return Judged(self.scores[places], {name: chance[places] for name, chance in self.chances.items()})
 
 
 class Ranker:
@@ -58,6 +49,7 @@ class Ranker:
         self._lock = threading.RLock()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._live = LiveFeatures(bundle)
+        self._last = LastSteps(bundle)
 
     @classmethod
     def load(cls, path: str | Path, *, verify: bool = False) -> "Ranker":
@@ -120,7 +112,8 @@ class Ranker:
         Returns
         -------
         Answer
-            Best first; equal scores keep the order in which they were given.
+            Best first; equal scores keep the order in which they were given. By the bundle's rules, where it
+            has some: fewer items where they bar or cap, and an order that is not that of the scores.
 
         Raises
         ------
@@ -145,8 +138,10 @@ class Ranker:
             judged = self._judge(self._live.values(view, codes, unknown, context))
         if len(distinct) < len(ids):
             place_of = {item: place for place, item in enumerate(distinct)}
-            judged = judged.take([place_of[item] for item in ids])
-        best = _best(judged, k)
+            at_row = [place_of[item] for item in ids]
+            judged, codes = judged.take(at_row), codes[at_row]
+            unknown = {row: unknown[place] for row, place in enumerate(at_row) if place in unknown}
+        best = self._last.places(view.time, ids, codes, judged, k, unknown)
         return _answer([ids[i] for i in best], judged.take(best))
 
     def features(
@@ -183,7 +178,7 @@ class Ranker:
         Returns
         -------
         Answer
-            Fewer than ``k`` items where the sources offer fewer.
+            Fewer than ``k`` items where the sources offer fewer, or the bundle's rules bar or cap some.
         """
         limit = _checked(k)
         with self._lock:
@@ -191,11 +186,13 @@ class Ranker:
             exclude = view.items[: view.n] if exclude_seen else None
             pool = self._live.offer(view, exclude)
             rows = self._live.select(view, pool)
-            if not len(rows.items):
+            codes = np.concatenate([rows.items, self._last.pinned(rows.items)])
+            if not len(codes):
                 return self._nothing()
-            judged = self._judge(self._live.values(view, rows.items, {}, context, rows))
-            best = _best(judged, limit)
-            return _answer(self._items.decode(rows.items[best]), judged.take(best))
+            judged = self._judge(self._live.values(view, codes, {}, context, rows))
+            ids = self._items.decode(codes) if self._last.any else ()
+            best = self._last.places(view.time, ids, codes, judged, limit)
+            return _answer(self._items.decode(codes[best]), judged.take(best))
 
     def _judge(self, values: Array) -> Judged:
         """What the trees say of rows."""
@@ -303,12 +300,6 @@ def _checked(k: int | None) -> int | None:
     if k is not None and k < 1:
         raise ValueError(f"k must be at least 1, found {k}")
     return k
-
-
-def _best(judged: Judged, k: int | None) -> Array:
-    """Where the best rows stand, best first."""
-    found: Array = np.argsort(-judged.scores, kind="stable")[:k]
-    return found
 
 
 def _answer(ids: Sequence[str], judged: Judged) -> Answer:
