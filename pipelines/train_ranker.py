@@ -19,13 +19,16 @@ from recsys.pipelines.rows import LOGGED, kind_of, kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
 from recsys.ranking.config import RerankerConfig
+from recsys.ranking.ensemble import train_boosters
 from recsys.ranking.first_stage import FIRST_STAGE
 from recsys.ranking.frame import RankFrame, concat, side_by_side
 from recsys.ranking.parameters import check_there
 from recsys.ranking.pointwise import train_probabilities
 from recsys.ranking.reranker import Reranker, count_trees, train
+from recsys.ranking.search import Trial, search
 
 Array = NDArray[Any]
+TRIALS = "trials.parquet"  # of a search, where there was one
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,26 @@ def fit(lists: Lists, window: Array, fold: Array, variant: Variant, config: Rera
     """Train on the variant's windows; the number of trees comes from *valid*, or from folds of users."""
     teach = np.isin(window, variant.train)
     if variant.stop == "valid":
-        return train(lists.where(teach), lists.where(window == "valid"), config)
+        return train_boosters(lists.where(teach), lists.where(window == "valid"), config)
     learn = lists.where(teach)
-    trees = count_trees(learn, np.tile(fold[teach], len(lists.frames)), config)
-    return train(learn, None, config, num_iterations=trees)
+    trees, _ = count_trees(learn, np.tile(fold[teach], len(lists.frames)), config)
+    return train_boosters(learn, None, config, num_iterations=trees)
+
+
+def searched(
+    lists: Lists, window: Array, fold: Array, variant: Variant, config: RerankerConfig
+) -> tuple[RerankerConfig, tuple[Trial, ...]]:
+    """Settings found by the NDCG of what chooses the number of trees: *valid*, or folds of users."""
+    teach = np.isin(window, variant.train)
+    learn, valid = lists.where(teach), lists.where(window == "valid")
+    folds = np.tile(fold[teach], len(lists.frames))
+
+    def ndcg(tried: RerankerConfig) -> float:
+        if variant.stop == "valid":
+            return train(learn, valid, tried).valid_ndcg or 0.0
+        return count_trees(learn, folds, tried)[1]
+
+    return search(ndcg, config)
 
 
 def applied(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) -> RerankerConfig:
@@ -124,13 +143,21 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     saw: dict[str, str] = {}
     read: dict[str, int] = {}
     probable: dict[str, Any] = {}
+    trials: list[dict[str, Any]] = []
     for name, variant in config.variants.items():
         rows = {kind: load_rows(inputs, rows_name(name, kind), data) for kind in kinds(data)}
         read |= {rows_name(name, kind): table.frame.n_rows for kind, table in rows.items()}
+        ranker = config.ranker
+        if ranker.search.trials:
+            lists = lists_of(MODEL, rows, variant.learn, ranker)
+            first = applied(lists.frames[0].columns, replace(ranker, seed=config.seeds[0]), words)
+            found, tried = searched(lists, window, fold, variant, first)
+            ranker = replace(ranker, **{key: getattr(found, key) for key in tried[0].settings})
+            trials += [{c.VARIANT: name, "trial": i, **_told(trial)} for i, trial in enumerate(tried)]
         for model in RERANKERS:
-            lists = lists_of(model, rows, variant.learn, config.ranker)
+            lists = lists_of(model, rows, variant.learn, ranker)
             for seed in config.seeds:
-                settings = applied(lists.frames[0].columns, replace(config.ranker, seed=seed), words)
+                settings = applied(lists.frames[0].columns, replace(ranker, seed=seed), words)
                 reranker = fit(lists, window, fold, variant, settings)
                 folder = out / name / model / str(seed)
                 reranker.save(folder)
@@ -146,7 +173,22 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
                         saw[f"probabilities {name}"] = "+".join(variant.train)
         saw[f"reranker {name}"] = "+".join(variant.train)
         saw[f"tree count {name}"] = "valid" if variant.stop == "valid" else "+".join(variant.train)
-    return Facts(rows=read, saw=saw, metrics=tuple(metrics), notes={"probabilities": probable})
+    if trials:
+        pl.DataFrame(trials).write_parquet(out / TRIALS)
+    return Facts(
+        rows=read,
+        saw=saw,
+        metrics=tuple(metrics),
+        artifacts=(TRIALS,) if trials else (),
+        notes={"probabilities": probable},
+    )
+
+
+def _told(trial: Trial) -> dict[str, float]:
+    """A trial as a row of the table of trials."""
+    return {"ndcg": trial.value, "seconds": trial.seconds} | {
+        name: float(value) for name, value in trial.settings.items()
+    }
 
 
 STAGE = Stage(

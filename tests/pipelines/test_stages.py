@@ -222,8 +222,8 @@ def taught(monkeypatch, variant):
         calls.append((of(learn), of(valid), more))
         return train(learn, valid, config, **more)
 
-    train = train_ranker.train
-    monkeypatch.setattr(train_ranker, "train", spy)
+    train = train_ranker.train_boosters
+    monkeypatch.setattr(train_ranker, "train_boosters", spy)
     config = RerankerConfig(num_iterations=6, min_data_in_leaf=2, num_leaves=4)
     fitted = fit(Lists((frame,)), window, fold, variant, config)
     assert fitted.columns == frame.columns

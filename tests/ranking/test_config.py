@@ -25,6 +25,7 @@ from recsys.ranking.config import RerankerConfig
         ("truncation", 0, "at least 1"),
         ("seed", -1, "0 to 2147483647"),
         ("threads", -1, "at least 0"),
+        ("boosters", 0, "at least 1"),
     ],
 )
 def test_numbers_out_of_range(name: str, value: float, expected: str) -> None:

@@ -266,10 +266,11 @@ def test_all_folds_choose_the_number_of_trees():
             scores.append(np.mean(per_request(found, "ndcg", 10)))
         curves.append(scores)
     mean = np.mean(curves, axis=0)
-    chosen = count_trees(frame, fold, config)
+    chosen, ndcg = count_trees(frame, fold, config)
+    assert ndcg == pytest.approx(mean[chosen - 1], abs=0.03)
     assert mean[chosen - 1] > max(mean[0] + 0.03, mean.max() - 0.03)  # a fold is binned with the bins of all
-    assert count_trees(frame, fold, config) == chosen
-    assert count_trees(frame, fold, replace(config, early_stopping=3)) <= chosen
+    assert count_trees(frame, fold, config) == (chosen, ndcg)
+    assert count_trees(frame, fold, replace(config, early_stopping=3))[0] <= chosen
 
 
 def test_one_fold_cannot_choose():

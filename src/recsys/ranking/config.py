@@ -34,6 +34,25 @@ class ProbabilityConfig:
 
 
 @dataclass(frozen=True)
+class SearchConfig:
+    """A search for better settings of the trees, by Optuna; none by default.
+
+    Parameters
+    ----------
+    trials : int
+        Settings that are tried, those that stand in the config among them; 0 for no search.
+    minutes : float
+        No trial begins later.
+    """
+
+    trials: int = 0
+    minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "ranker.search", trials=at_least(0), minutes=above(0))
+
+
+@dataclass(frozen=True)
 class RerankerConfig:
     """How the reranker learns; the names are LightGBM's where it has one."""
 
@@ -55,6 +74,8 @@ class RerankerConfig:
     categorical: tuple[str, ...] = ()  # columns of codes, whole numbers from 0; negative is missing
     leave_out: tuple[str, ...] = ()  # columns not to read, such as a word column with few rows a word
     use_position: bool = False  # learn and remove the bias of the display position
+    boosters: int = 1  # of other seeds, whose scores are averaged
+    search: SearchConfig = field(default_factory=SearchConfig)
     probabilities: ProbabilityConfig = field(default_factory=ProbabilityConfig)
     deterministic: bool = True
     seed: int = 0
@@ -76,6 +97,7 @@ class RerankerConfig:
             bagging_freq=at_least(0),
             lambda_l2=at_least(0),
             truncation=at_least(1),
+            boosters=at_least(1),
             seed=at_least(0, MOST_SEED),
             threads=at_least(0),
         )

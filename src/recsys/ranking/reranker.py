@@ -204,8 +204,8 @@ def train(
     )
 
 
-def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> int:
-    """The number of trees at which the mean NDCG over folds, each held out once, is best.
+def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> tuple[int, float]:
+    """The number of trees at which the mean NDCG over folds, each held out once, is best; and that NDCG.
 
     For data that have no window left to stop on. All folds together choose: one alone, a few hundred
     requests, stops now at 3 trees and now at 130.
@@ -244,4 +244,6 @@ def count_trees(frame: RankFrame, fold: Array, config: RerankerConfig) -> int:
         if config.early_stopping
         else None,
     )
-    return int(np.argmax(scores[f"valid ndcg@{config.early_stopping_at}-mean"])) + 1
+    mean = scores[f"valid ndcg@{config.early_stopping_at}-mean"]
+    best = int(np.argmax(mean))
+    return best + 1, float(mean[best])
