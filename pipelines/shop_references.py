@@ -13,7 +13,6 @@ from recsys.core.as_of import available
 from recsys.data.lists import showings
 from recsys.data.prepare import Prepared
 from recsys.data.requests import request_arrays
-from recsys.data.sources.shop import examination
 from recsys.data.sources.shop_truth import TruePreference
 from recsys.evaluation.baselines.learnable import Asked, Shown, learnable_scores
 from recsys.evaluation.baselines.rank import ScoreFn
@@ -81,5 +80,5 @@ def _shown(data: Prepared, truth: TruePreference) -> tuple[Shown, Array]:
     for kind, worth in ((c.CLICK, GRADES[1]), (c.CART, GRADES[2]), (c.PURCHASE, GRADES[3])):
         showing = showings(log, at, np.flatnonzero(log.kind == kind))
         grade[showing[showing >= 0]] = worth
-    weight = examination(log.position[at])
+    weight = truth.examined[log.position[at] - 1]
     return Shown(log.user[at], log.item[at], grade, weight, truth.basis(log.time[at])), at

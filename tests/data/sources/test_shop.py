@@ -1,6 +1,7 @@
 """The demo shop: its tables, its funnel, and that it never changes."""
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from recsys.core import columns as c
 from recsys.core.errors import ConfigError
-from recsys.data.sources.shop import Shop, ShopConfig, examination, generate
+from recsys.data.sources.shop import Shop, ShopConfig, generate
+from recsys.data.sources.shop_truth import examination
 
 SMALL = ShopConfig(items=300, users=200, events=12_000, days=30, seed=3)
 
@@ -210,3 +212,38 @@ def test_a_start_that_is_no_date_is_refused() -> None:
         ConfigError, match=r"data\.shop\.start: expected an ISO date such as 2024-03-01; found 'soon'"
     ):
         generate(ShopConfig(start="soon"))
+
+
+def click_rates(shop: Shop) -> pl.DataFrame:
+    """By place: showings, share clicked, and how often the items were clicked in the whole log."""
+    clicks = shop.events.filter(pl.col("event_type") == "click")
+    keys = ["request_id", "item_id"]
+    popular = clicks.group_by("item_id").agg(pl.len().alias("popularity"))
+    shown = shop.events.filter(pl.col("event_type") == "impression").select(*keys, "position")
+    return (
+        shown.join(clicks.select(keys).unique().with_columns(clicked=1.0), on=keys, how="left")
+        .join(popular, on="item_id", how="left")
+        .group_by("position")
+        .agg(pl.col("clicked").fill_null(0.0).mean(), pl.col("popularity").fill_null(0).mean())
+        .sort("position")
+    )
+
+
+def test_unbiased_logs_have_as_many_clicks_and_no_slope(shop: Shop) -> None:
+    unbiased = generate(replace(SMALL, unbiased=True))
+    rates, before = click_rates(unbiased)["clicked"].to_numpy(), click_rates(shop)["clicked"].to_numpy()
+    assert before[0] > 1.6 * before[-1]
+    assert abs(rates[:3].mean() / rates[-3:].mean() - 1) < 0.15
+    assert rates.mean() == pytest.approx(before.mean(), rel=0.1)
+    assert np.ptp(unbiased.truth.examined) == 0.0
+
+
+def test_lists_in_order_of_popularity(shop: Shop) -> None:
+    popular = generate(replace(SMALL, order="popular"))
+    found, drawn = click_rates(popular)["popularity"], click_rates(shop)["popularity"]
+    assert found[0] > 1.5 * found[-1]
+    assert abs(drawn[0] / drawn[-1] - 1) < 0.2
+    assert popular.events["propensity"].null_count() == popular.events.height
+    seen = popular.events.filter(pl.col("event_type") == "impression")
+    places = seen.group_by("request_id").agg(pl.col("position").sort())["position"]
+    assert all(p.to_list() == list(range(1, len(p) + 1)) for p in places.head(50))

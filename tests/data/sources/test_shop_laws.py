@@ -9,10 +9,18 @@ import pytest
 from recsys.core.columns import EVENT_TYPES
 from recsys.data.sources import shop_sentences as sentences
 from recsys.data.sources import shop_words as words
-from recsys.data.sources.shop import DAY, Shop, ShopConfig, _dense, examination, generate
+from recsys.data.sources.shop import DAY, Shop, ShopConfig, _dense, generate
 from recsys.data.sources.shop_items import BLOCKS, NAMES, make_catalogue
 from recsys.data.sources.shop_policy import _without_repeats
-from recsys.data.sources.shop_truth import AT_MOST, THRESHOLDS, YEAR_US, TruePreference, chance, on_grid
+from recsys.data.sources.shop_truth import (
+    AT_MOST,
+    THRESHOLDS,
+    YEAR_US,
+    TruePreference,
+    chance,
+    examination,
+    on_grid,
+)
 from recsys.data.sources.shop_users import AVERAGE, COUNTRIES, DEVICES, make_users
 
 TINY = ShopConfig(items=60, users=30, events=1500, days=6, list_size=4)

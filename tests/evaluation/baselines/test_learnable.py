@@ -119,7 +119,8 @@ def test_nothing_to_learn_from_is_no_error(stop: int) -> None:
 
 
 def test_on_the_shop_it_stands_between_popularity_and_the_oracle() -> None:
-    from recsys.data.sources.shop import ShopConfig, examination, generate
+    from recsys.data.sources.shop import ShopConfig, generate
+    from recsys.data.sources.shop_truth import examination
 
     shop = generate(ShopConfig(items=1000, users=600, events=50_000, seed=11))
     truth, events = shop.truth, shop.events

@@ -7,7 +7,7 @@ users really want is known too (``shop_truth``); no column of the tables gives i
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,8 @@ from recsys.core import columns as c
 from recsys.core.checks import MOST_SEED, at_least, check_numbers
 from recsys.core.errors import ConfigError
 from recsys.data.sources.shop_items import NAMES, Catalogue, make_catalogue
-from recsys.data.sources.shop_policy import make_policy, show
-from recsys.data.sources.shop_truth import TruePreference, chance
+from recsys.data.sources.shop_policy import by_popularity, make_policy, show
+from recsys.data.sources.shop_truth import TruePreference, chance, examination
 from recsys.data.sources.shop_users import Users, make_users
 
 Array = NDArray[Any]
@@ -44,6 +44,13 @@ class ShopConfig:
         The span of the log.
     list_size : int
         Items shown a request.
+    order : {"drawn", "popular"}
+        How a list is put in order: as its items were drawn, which tells hardly anything of them; or the
+        most clicked of earlier days first, as shops do. Then a click that the place earned looks like one
+        that the item earned, and no propensities are known.
+    unbiased : bool
+        Every place of a list is looked at with the same chance, the mean of what they have otherwise: as
+        many clicks without the bias of position.
     start : str
         First day, ISO, UTC.
     seed : int
@@ -54,6 +61,8 @@ class ShopConfig:
     events: int = 300_000
     days: int = 90
     list_size: int = 10
+    order: Literal["drawn", "popular"] = "drawn"
+    unbiased: bool = False
     start: str = "2024-03-01"
     seed: int = 7
 
@@ -93,12 +102,6 @@ class _Events(NamedTuple):
     visit: Array
 
 
-def examination(position: Array) -> Array:
-    """The chance that a place of a list is looked at: 1 / (1 + .15 (position - 1))."""
-    looked: Array = 1.0 / (1.0 + 0.15 * (np.asarray(position, np.float64) - 1.0))
-    return looked
-
-
 def _first_moment(config: ShopConfig) -> int:
     try:
         given = datetime.fromisoformat(config.start)
@@ -111,6 +114,12 @@ def _first_moment(config: ShopConfig) -> int:
             do="Mend it.",
         ) from error
     return int(start.timestamp()) * SECOND
+
+
+def _examined(config: ShopConfig) -> Array:
+    """The chance that each place is looked at."""
+    looked = examination(np.arange(1, config.list_size + 1))
+    return np.full_like(looked, looked.mean()) if config.unbiased else looked
 
 
 def _visits(rng: np.random.Generator, users: Users, day: int, lists: int) -> tuple[Array, Array, Array]:
@@ -141,7 +150,7 @@ def _funnel(rng: np.random.Generator, truth: TruePreference, shown: _Events, end
         (5 * SECOND, 20 * SECOND, 60 * SECOND), (60 * SECOND, 120 * SECOND, 600 * SECOND), (len(utility), 3)
     )
     delay = np.cumsum(wait, axis=1)
-    took = examination(shown.position) * chance(utility, 0) > luck[0]
+    took = truth.examined[shown.position - 1] * chance(utility, 0) > luck[0]
     for step in range(3):
         if step:
             took = took & (chance(utility, step) > luck[step])
@@ -185,6 +194,8 @@ def _simulate(
         user, visit, time = _visits(rng, users, day, lists)
         basis = truth.basis(np.array([morning]))[0]
         shown = show(rng, policy, tastes[user], basis, popularity, morning, config.list_size)
+        if config.order == "popular":
+            shown = by_popularity(shown, popularity)
         impressions = _Events(
             time[shown.row] + morning, user[shown.row], shown.item, np.zeros(len(shown.row), np.int64),
             shown.row + requests, shown.position, shown.propensity, visit[shown.row] + visits,
@@ -264,6 +275,7 @@ def generate(config: ShopConfig) -> Shop:
         attributes=catalogue.attributes(),
         season=catalogue.season(),
         names=np.array(NAMES),
+        examined=_examined(config),
     )
     events = _simulate(rng, config, start, catalogue, users, truth)
     return Shop(_frame(events, catalogue, users), catalogue.frame, users.frame, truth)

@@ -156,6 +156,13 @@ def show(
     return _without_repeats(rows, item, q, size, len(policy.arrival))
 
 
+def by_popularity(shown: Shown, popularity: Array) -> Shown:
+    """The same lists, the most popular items first; where they stand is then no draw of a known chance."""
+    order = np.lexsort((shown.position, -popularity[shown.item], shown.row))
+    unknown = np.full(len(order), np.nan)
+    return Shown(shown.row, shown.item[order], shown.position, unknown)  # rows stand together already
+
+
 def _without_repeats(rows: Array, item: Array, q: Array, size: int, n_items: int) -> Shown:
     """Keep the first draw of each item in a row, and the first ``size`` of those."""
     _, first = np.unique(rows * n_items + item, return_index=True)

@@ -8,7 +8,7 @@
 The gain of a list is the chance that an examined item is bought, the product of the three.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ def chance(utility: Array, step: int) -> Array:
     return on_grid(AT_MOST[step] / (1.0 + np.exp(THRESHOLDS[step] - utility)))
 
 
+def examination(position: Array) -> Array:
+    """The chance that a place of a list is looked at: 1 / (1 + .15 (position - 1))."""
+    looked: Array = 1.0 / (1.0 + 0.15 * (np.asarray(position, np.float64) - 1.0))
+    return looked
+
+
 @dataclass(frozen=True)
 class TruePreference:
     """What the demo shop's users really want.
@@ -52,6 +58,8 @@ class TruePreference:
         Weights of the cosine and the sine of the time of year.
     names : array of str, shape (D,)
         What each attribute is called.
+    examined : float64, shape (places,)
+        The chance that each place of a list is looked at.
     """
 
     user_id: Array
@@ -60,6 +68,7 @@ class TruePreference:
     attributes: Array
     season: Array
     names: Array
+    examined: Array = field(default_factory=lambda: examination(np.arange(1, 11)))
 
     def basis(self, time: Array) -> Array:
         """The cosine and sine of the time of year: float64, shape (n, 2); ``time`` in microseconds UTC."""
