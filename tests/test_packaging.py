@@ -62,14 +62,14 @@ def test_the_base_install_has_no_training_library():
 
 
 def test_the_extras():
-    assert set(EXTRAS) == {"train", "minilm", "torchrec", "ray", "serve", "dev", "all"}
-    assert EXTRAS["all"] == ["recsys[train,minilm,serve,dev]"]  # torchrec and ray are asked for by name
+    assert set(EXTRAS) == {"train", "minilm", "tune", "torchrec", "ray", "serve", "dev", "all"}
+    assert EXTRAS["all"] == ["recsys[train,minilm,tune,serve,dev]"]  # torchrec and ray are asked for by name
 
 
 def test_everything_that_make_installs_is_pinned():
     pins = constraints()
     wanted = list(PROJECT["project"]["dependencies"])
-    for extra in ("train", "minilm", "serve", "dev"):
+    for extra in ("train", "minilm", "tune", "serve", "dev"):
         wanted += EXTRAS[extra]
     assert {distribution(requirement) for requirement in wanted} <= set(pins)
     parts = re.search(r"^TORCHREC_PARTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)

@@ -9,7 +9,7 @@ import pytest
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.page import Cell, bullets, cell, facts, frame_table, page, paragraph, section, table
 from recsys.evaluation.report import ReportInput, Setting, WindowFacts, render
-from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA
+from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA, RELIABILITY_SCHEMA
 
 CONFIG = EvaluationConfig(metrics=("ndcg",), ks=(10,))
 BAD = "<script>alert('x')</script> & \"more\""
@@ -40,12 +40,18 @@ IMPORTANCE = pl.DataFrame({"column": ["a"], "words": ["the word"], "gain": [1.0]
 LEDGER = pl.DataFrame(
     {"rule": ["no id"], "scope": ["causal"], "table": ["events"], "dropped": [1], "kept": [2], "why": ["w"]}
 )
+RELIABILITY = pl.DataFrame(
+    [("default", 0, "test", "click", 0, 0.1, 0.2, 50), ("default", 0, "test", "click", 1, 0.5, 0.3, 150)],
+    RELIABILITY_SCHEMA,
+    orient="row",
+)
 STAGES = pl.DataFrame({"stage": ["prepare"], "seconds": [1.0], "peak_mib": [10.0], "reused": [False]})
 OPTIONAL = {
     "setting": (SETTING, "What was measured"),
     "recall": (RECALL, "What the candidates can reach"),
     "training": (TRAINING, "How the encoder learned"),
     "importance": (IMPORTANCE, "What the reranker looks at"),
+    "reliability": (RELIABILITY, "Are the probabilities what they say?"),
     "ledger": (LEDGER, "What was cleaned away"),
     "stages": (STAGES, "Time and memory"),
 }
@@ -104,6 +110,11 @@ def test_everything_at_once_keeps_one_order() -> None:
     order = [title for title in headings(html) if title in {t for _, t in OPTIONAL.values()}]
     assert order == [title for _, title in OPTIONAL.values()]
     assert html.index('class="verdict better"') < html.index("<h1>")
+
+
+def test_the_calibration_error_of_the_bins_is_told() -> None:
+    html = render(ReportInput(**tables(), config=CONFIG, reliability=RELIABILITY))
+    assert "click, window test: expected calibration error 0.1750" in html  # (.1 * 50 + .2 * 150) / 200
 
 
 def test_names_that_look_like_html_are_text() -> None:

@@ -276,3 +276,38 @@ def test_all_folds_choose_the_number_of_trees():
 def test_one_fold_cannot_choose():
     with pytest.raises(DataError, match="in at least two; found 1"):
         count_trees(world(0), np.zeros(60), CONFIG)
+
+
+def shown_by_popularity(seed, unbiased):
+    """Lists in order of popularity, which says little of what is wanted and all of where a row stands.
+
+    The same lists, luck and number of looks, whether each place is looked at by its depth or all alike.
+    """
+    rng = np.random.default_rng(seed)
+    n, size = 700, 8
+    taste, popular = rng.normal(size=(2, n, size))
+    wanted = 1 / (1 + np.exp(1.0 - taste - 0.2 * popular))
+    position = np.argsort(np.argsort(-popular, axis=1), axis=1) + 1
+    looked = 1.0 / position
+    looks = np.full_like(looked, looked.mean()) if unbiased else looked
+    click = rng.random((n, size)) < looks * wanted
+    values = np.column_stack([taste.ravel(), popular.ravel()]).astype(np.float32)
+    offsets = np.arange(n + 1) * size
+    labels = click.ravel().astype(np.uint8)
+    return RankFrame(("taste", "popular"), values, offsets, labels, position.ravel().astype(np.int16)), wanted
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_positions_give_back_most_of_what_their_bias_takes(seed):
+    config = replace(CONFIG, num_iterations=30, learning_rate=0.1)
+    other, wanted = shown_by_popularity(100 + seed, unbiased=False)
+
+    def ndcg(unbiased, use_position):
+        frame, _ = shown_by_popularity(seed, unbiased)
+        model = train(frame, None, replace(config, use_position=use_position))
+        found = positives(lists(other.offsets, model.predict_frame(other), wanted.ravel()))
+        return np.mean(per_request(found, "ndcg"))
+
+    naive, aware, unbiased = ndcg(False, False), ndcg(False, True), ndcg(True, False)
+    assert unbiased - naive > 0.01
+    assert (aware - naive) / (unbiased - naive) > 0.5
