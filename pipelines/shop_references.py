@@ -39,10 +39,7 @@ def shop_references(
     if not folder.is_dir():
         return {}, None
     truth = TruePreference.load(folder)
-    user_at, item_at = (
-        _places(truth.user_id, data.users[c.USER_ID]),
-        _places(truth.item_id, data.items[c.ITEM_ID]),
-    )
+    user_at, item_at = places_of(truth, data)
     requests = request_arrays(data.requests)
     attributes, season = truth.attributes[item_at], truth.season[item_at]
     shown, at = _shown(data, truth)
@@ -64,6 +61,11 @@ def shop_references(
         return found
 
     return {"learnable": learnable, "oracle": preference}, preference
+
+
+def places_of(truth: TruePreference, data: Prepared) -> tuple[Array, Array]:
+    """Where each user and each item, in the order of the codes, stands in the truth."""
+    return _places(truth.user_id, data.users[c.USER_ID]), _places(truth.item_id, data.items[c.ITEM_ID])
 
 
 def _places(order: Array, ids: pl.Series) -> Array:

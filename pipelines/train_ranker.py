@@ -133,10 +133,15 @@ def applied(names: Sequence[str], config: RerankerConfig, words: Sequence[str]) 
     return replace(config, monotone=monotone, categorical=categorical)
 
 
+def words_of(data: Prepared) -> tuple[str, ...]:
+    """The columns that hold words, as codes."""
+    return (*item_attributes(data.items).vocabularies, *user_attributes(data.users).vocabularies)
+
+
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Train every reranker of the vocabulary."""
     data = load(inputs["prepare"])
-    words = (*item_attributes(data.items).vocabularies, *user_attributes(data.users).vocabularies)
+    words = words_of(data)
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     fold = data.requests[c.FOLD].to_numpy()
     metrics: list[tuple[str, float, int]] = []
