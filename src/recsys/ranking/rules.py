@@ -128,7 +128,8 @@ def arrange(
     worth = _from_0_to_1(np.asarray(order, np.float64), free) if diversity else np.asarray(order, np.float64)
     likest = np.full(n, -np.inf)  # to what stands already
     left = [dict.fromkeys(np.unique(value[~np.isnan(value)]).tolist(), most) for value, most in caps]
-    queue, chosen = list(pins), []
+    queue = list(pins)
+    chosen: list[int] = []
     while len(chosen) < (n if k is None else k) and free.any():
         if queue:
             row = queue.pop(0)

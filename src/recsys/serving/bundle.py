@@ -133,9 +133,8 @@ def _read_probabilities(folder: Path, columns: tuple[str, ...]) -> Probabilities
 
 def _rules(told: Mapping[str, Any]) -> RulesConfig:
     """From JSON, which has lists for tuples."""
-    return RulesConfig(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
-    )
+    fields: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in told.items()}
+    return RulesConfig(**fields)
 
 
 def check_trees(trees: Trees, columns: tuple[str, ...]) -> None:
