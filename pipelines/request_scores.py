@@ -13,7 +13,8 @@ from recsys.data.prepare import load
 from recsys.data.requests import request_arrays
 from recsys.evaluation.config import NDCG_TRUE, EvaluationConfig
 from recsys.evaluation.measure import measure
-from recsys.pipelines.evaluate import Asked, baselines, ranked
+from recsys.pipelines.baselines import Asked, text_scores
+from recsys.pipelines.evaluate import ranked
 from recsys.pipelines.prepare import TRUE_PREFERENCE
 from recsys.pipelines.shop_references import shop_references
 from recsys.pipelines.variants import Variant, cuts_of
@@ -57,7 +58,7 @@ def request_scores(
     rows = np.flatnonzero(windows == window)
     cuts = cuts_of(prepared.log, request_arrays(prepared.requests), windows, prepared.windows, variant)
     asked = Asked(prepared, rows, cuts, bool(prepared.meta["clock"]))
-    scores = baselines(inputs, asked)
+    scores = text_scores(inputs, asked)
     frames = [
         ranked(scores[model], asked, prepared).with_columns(
             pl.lit(model).alias(c.MODEL),

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
 from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number, check_numbers
+from recsys.core.columns import BASELINES
 from recsys.core.errors import ConfigError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -21,6 +22,13 @@ from recsys.data.text import TextConfig
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.preset_settings import PRESETS
 from recsys.encoder.trainer_config import TrainerConfig
+from recsys.evaluation.baselines.config import (
+    AlsConfig,
+    BprConfig,
+    EaseConfig,
+    ItemKnnConfig,
+    SasrecConfig,
+)
 from recsys.evaluation.config import EvaluationConfig
 from recsys.features.catalogue import catalogue
 from recsys.interest.compact import VectorsConfig
@@ -73,9 +81,28 @@ class EvaluateConfig(EvaluationConfig):
     ----------
     read_test : bool
         Whether the test window is looked at; every such look is counted.
+    exclude_seen : bool
+        What the user had before the request does not compete, where nobody takes an item twice. Lists
+        that were logged stay as they are.
+    baselines : tuple of str
+        The models that a report is held against, of `BASELINES`; the encoder alone is always there.
+    item_knn, ease, als, bpr, sasrec
+        Settings of those that learn.
     """
 
     read_test: bool = True
+    exclude_seen: bool = False
+    baselines: tuple[str, ...] = ("random", "popularity", "transition", "text_raw")
+    item_knn: ItemKnnConfig = field(default_factory=ItemKnnConfig)
+    ease: EaseConfig = field(default_factory=EaseConfig)
+    als: AlsConfig = field(default_factory=AlsConfig)
+    bpr: BprConfig = field(default_factory=BprConfig)
+    sasrec: SasrecConfig = field(default_factory=SasrecConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.baselines:
+            check_choice("evaluation.baselines", name, BASELINES)
 
 
 @dataclass(frozen=True)

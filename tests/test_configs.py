@@ -71,6 +71,9 @@ def test_experiments_say_what_the_sets_are(tmp_path):
     assert news.variants["daily"].snapshot == "daily"
     assert (retail.requests.unit, retail.requests.targets) == ("basket", ("purchase",))
     assert retail.data.text.columns == ("title",)
+    films = of("movielens_small_tmdb")
+    assert films.requests.min_rating == films.data.pairs.min_rating == 4.0
+    assert films.requests.min_history == 5 and films.evaluation.exclude_seen
 
 
 def test_threads_are_those_asked_for_or_all_cores(monkeypatch):

@@ -62,14 +62,15 @@ def test_the_base_install_has_no_training_library():
 
 
 def test_the_extras():
-    assert set(EXTRAS) == {"train", "minilm", "tune", "torchrec", "ray", "serve", "dev", "all"}
-    assert EXTRAS["all"] == ["recsys[train,minilm,tune,serve,dev]"]  # torchrec and ray are asked for by name
+    assert set(EXTRAS) == {"train", "minilm", "tune", "torchrec", "baselines", "ray", "serve", "dev", "all"}
+    # torchrec and ray are asked for by name
+    assert EXTRAS["all"] == ["recsys[train,minilm,tune,baselines,serve,dev]"]
 
 
 def test_everything_that_make_installs_is_pinned():
     pins = constraints()
     wanted = list(PROJECT["project"]["dependencies"])
-    for extra in ("train", "minilm", "tune", "serve", "dev"):
+    for extra in ("train", "minilm", "tune", "baselines", "serve", "dev"):
         wanted += EXTRAS[extra]
     assert {distribution(requirement) for requirement in wanted} <= set(pins)
     parts = re.search(r"^TORCHREC_PARTS := (.*)$", (ROOT / "Makefile").read_text(), re.M)

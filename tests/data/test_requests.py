@@ -275,6 +275,30 @@ def test_poor_ratings_are_no_truth(make: Callable[..., Made]) -> None:
     assert [row[:3] for row in truth_of(truth)] == [(0, B, 3), (1, D, 1)]
 
 
+def test_users_without_enough_behind_them_are_not_asked(make: Callable[..., Made]) -> None:
+    rows = [
+        ("u", "a", 1, "click"),
+        ("v", "a", 2, "click"),
+        ("u", "b", 3, "impression"),
+        ("u", "b", 25, "click"),  # u had clicked once
+        ("u", "c", 25, "click"),  # at the same moment: once as well
+        ("v", "c", 26, "click"),
+        ("u", "d", 27, "click"),  # three times by now
+        ("v", "d", 28, "click"),
+        ("w", "d", 28, "click"),
+    ]
+    for least, kept in ((0, 6), (1, 5), (2, 2), (3, 1), (4, 0)):
+        if not kept:
+            with pytest.raises(DataError, match="window rank: expected requests"):
+                make(rows, only("rank", min_history=least))
+            continue
+        requests, truth, ledger = make(rows, only("rank", min_history=least))
+        assert requests.height == truth.height == kept
+        lines = [(line[0], line[3], line[4]) for line in ledger.lines if line[0] == "min_history"]
+        assert lines == ([("min_history", 6 - kept, kept)] if least else [])
+    assert requests["user_id"].to_list() == ["u"] and truth_of(truth)[0][1] == D
+
+
 def test_the_arrays_are_those_of_the_frame(make: Callable[..., Made]) -> None:
     requests, _, _ = make(LISTS, only("rank", unit="impression", only_with_truth=False), **places())
     arrays = request_arrays(requests)
@@ -304,6 +328,7 @@ def test_the_arrays_are_those_of_the_frame(make: Callable[..., Made]) -> None:
         ({"folds": 0}, "requests.folds: expected 1 to 255; found 0"),
         ({"folds": 256}, "requests.folds: expected 1 to 255; found 256"),
         ({"period_days": 0}, "requests.period_days: expected at least 1; found 0"),
+        ({"min_history": -1}, "requests.min_history: expected at least 0; found -1"),
         ({"max_per_window": -1}, "requests.max_per_window: expected at least 0; found -1"),
     ],
 )

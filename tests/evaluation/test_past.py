@@ -4,7 +4,7 @@ import numpy as np
 
 from recsys.core.columns import CART, CLICK, IMPRESSION, INTERACTIONS, PURCHASE
 from recsys.core.log import make_log
-from recsys.evaluation.past import had_before, item_events, user_events
+from recsys.evaluation.past import had_before, item_events, seen_items, user_events
 
 LOG = make_log(
     np.array([0, 1, 0, -1, 0]),
@@ -35,6 +35,7 @@ def test_an_empty_log():
     assert item_events(log, one, none).tolist() == [0]
     assert user_events(log, one, none).tolist() == [0]
     assert had_before(log, one, one, none).tolist() == [False]
+    assert seen_items(log, one, none, 2)(none).tolist() == [[False, False]]
 
 
 def test_a_plain_loop_agrees():
@@ -43,6 +44,7 @@ def test_a_plain_loop_agrees():
     log = make_log(rng.integers(-1, 6, n), rng.integers(-1, 8, n), np.arange(n), rng.integers(0, 6, n))
     users, items = rng.integers(-1, 7, rows), rng.integers(0, 10, rows)
     visible = rng.integers(0, n + 1, rows)
+    mask = seen_items(log, users, visible, 10)
     for r in range(rows):
         seen = [
             (log.user[i], log.item[i])
@@ -54,3 +56,5 @@ def test_a_plain_loop_agrees():
         assert item_events(log, items[one], visible[one])[0] == sum(i == items[r] for _, i in seen)
         assert user_events(log, users[one], visible[one])[0] == len(of_user)
         assert had_before(log, users[one], items[one], visible[one])[0] == (items[r] in of_user)
+        assert np.flatnonzero(mask(np.array([r]))[0]).tolist() == sorted(set(of_user))
+    assert np.array_equal(mask(np.array([7, 3])), np.vstack([mask(np.array([7])), mask(np.array([3]))]))

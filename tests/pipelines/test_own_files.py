@@ -87,3 +87,12 @@ def test_directions_of_feature_rows_reach_the_reranker() -> None:
     named = next(iter(monotone))
     config, _ = load([f"features.rows.{row}.direction=1", f"+ranker.monotone.{named}=-1"])
     assert stage_configs(config)["train-ranker"].ranker.monotone[named] == -1
+
+
+def test_baselines_are_chosen_by_name() -> None:
+    config = load(["evaluation.baselines=[ease, sasrec]", "evaluation.ease.l2=30"])[0].evaluation
+    assert (config.baselines, config.ease.l2) == (("ease", "sasrec"), 30.0)
+    with pytest.raises(ConfigError, match=r"evaluation\.baselines: expected one of .*Did you mean sasrec\?"):
+        load(["evaluation.baselines=[sasrek]"])
+    with pytest.raises(ConfigError, match=r"evaluation\.ease\.l2: expected above 0; found 0"):
+        load(["evaluation.ease.l2=0"])

@@ -17,7 +17,8 @@ from recsys.core.log import RowBlock
 from recsys.data.requests import request_arrays
 from recsys.features.attributes import Attributes
 from recsys.interest.score import INTEREST_COLUMNS
-from recsys.pipelines import evaluate, train_ranker
+from recsys.pipelines import train_ranker
+from recsys.pipelines.baselines import Asked
 from recsys.pipelines.features import attribute_block, context_block
 from recsys.pipelines.models import ALONE, sources_of
 from recsys.pipelines.path import READS, STAGES, stage_configs
@@ -354,24 +355,7 @@ def asked(data):
     window = data.requests[c.WINDOW].cast(pl.String).to_numpy()
     rows = np.flatnonzero(window == "test")
     cuts = cuts_of(data.log, request_arrays(data.requests), window, data.windows, Variant())
-    return evaluate.Asked(data, rows, cuts, clock=True)
-
-
-def test_baselines_score_the_whole_catalogue(toy, data, asked):
-    inputs = {name: toy.stage(name) for name in ("train-encoder", "embed")}
-    models = evaluate.baselines(inputs, asked)
-    assert list(models) == ["random", "popularity", "transition", "text_raw", "encoder"]
-    some = asked.rows[:5]
-    for name, score in models.items():
-        scores = score(some)
-        assert scores.shape == (5, len(data.items)), name
-        assert len(np.unique(scores[0])) > 1, name
-        np.testing.assert_allclose(score(some[2:3])[0], scores[2], rtol=1e-6)  # alone, or among others
-    np.testing.assert_array_equal(models["encoder"](some[2:3])[0], models["encoder"](some)[2])
-    first = np.unique(asked.user[asked.rows], return_index=True)[1]  # a request of each user
-    assert len(first) > 2
-    one, other, *_ = models["encoder"](asked.rows[first])
-    assert not np.array_equal(one, other)
+    return Asked(data, rows, cuts, clock=True)
 
 
 def test_references_of_the_shop(toy, data, asked):

@@ -55,11 +55,20 @@ INTERACTIONS: Final = (CLICK, CART, PURCHASE, RATING)  # what enters a history
 LABELS: Final = {"click": 1, "cart": 2, "purchase": 3, "rating": 3}  # relevance of a truth row; 0 is none
 WINDOWS: Final = ("fit", "rank", "valid", "test")
 
-MODELS: Final = (
+BASELINES: Final = (
     "random",
     "popularity",
+    "recent_popularity",
     "transition",
+    "item_knn",
+    "ease",
+    "als",
+    "bpr",
+    "sasrec",
     "text_raw",
+)
+MODELS: Final = (
+    *BASELINES,
     "encoder",
     "text_only",
     "behaviour_only",

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
-from recsys.core.as_of import n_available
+from recsys.core.as_of import Policy, cut, n_available
 from recsys.core.checks import at_least, check_choice, check_numbers
 from recsys.core.codes import hash_strings
 from recsys.core.columns import CONTEXT_PREFIX, LABELS, WINDOWS
 from recsys.core.errors import ConfigError, DataError
-from recsys.core.log import ItemTable, RequestArrays
+from recsys.core.log import ItemTable, RequestArrays, heads, interaction_mask
 from recsys.core.tables import REQUESTS, TIME, TRUTH, WINDOW_ENUM, check
 from recsys.data.clean import Ledger
-from recsys.data.coding import micros
+from recsys.data.coding import build_log, micros
 from recsys.data.split import AFTER, Windows
 from recsys.data.units import ANSWERED_AT, UNITS
 
@@ -37,6 +37,8 @@ class RequestsConfig:
         Event types that make truth; never impressions or returns.
     min_rating : float, optional
         A rating counts from this value on.
+    min_history : int
+        Drop requests of users who had done less before (clicks, carts, purchases, ratings); 0 for none.
     only_with_truth : bool, optional
         Drop requests without any label; true for retrieved rows, false for logged ones.
     max_per_window : int
@@ -53,6 +55,7 @@ class RequestsConfig:
     rows: str = "retrieved"
     targets: tuple[str, ...] = ("click", "cart", "purchase", "rating")
     min_rating: float | None = None
+    min_history: int = 0
     only_with_truth: bool | None = None
     max_per_window: int = 0
     folds: int = 5
@@ -78,6 +81,7 @@ class RequestsConfig:
         check_numbers(
             self,
             "requests",
+            min_history=at_least(0),
             max_per_window=at_least(0),
             folds=at_least(1, 255),
             session_gap_minutes=at_least(1),
@@ -101,6 +105,21 @@ def _with_labels(events: pl.DataFrame, config: RequestsConfig, windows: Windows)
 
 def _window_order(times: pl.Series, windows: Windows) -> pl.Series:
     return pl.Series(_ORDER, windows.of(micros(times)))
+
+
+def _known_users(
+    asked: pl.DataFrame, events: pl.DataFrame, config: RequestsConfig, ledger: Ledger
+) -> pl.DataFrame:
+    if not config.min_history:
+        return asked
+    log, who = build_log(events), request_arrays(asked)
+    head = heads(log, who.user, cut(log, who, Policy())["user"])
+    done = events.select(c.USER, pl.Series("done", interaction_mask()[log.kind]).cast(pl.Int64))
+    nth = done.select(pl.col("done").cum_sum().over(c.USER)).to_series().to_numpy()
+    kept = asked.filter(pl.Series((head >= 0) & (nth[head] >= config.min_history)))
+    why = f"requests of users with less than {config.min_history} earlier interactions"
+    ledger.note("min_history", "causal", "requests", asked.height - kept.height, kept.height, why)
+    return kept
 
 
 def _sample(asked: pl.DataFrame, config: RequestsConfig, ledger: Ledger) -> pl.DataFrame:
@@ -162,6 +181,7 @@ def make_requests(
         why = "requests without any label"
         ledger.note("only_with_truth", "causal", "requests", asked.height - kept.height, kept.height, why)
         asked = kept
+    asked = _known_users(asked, events, config, ledger)
     asked = _sample(asked, config, ledger)
     _refuse_empty(asked, chosen, config)
     requests = _number(asked, items, config)

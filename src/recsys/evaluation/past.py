@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.log import EventLog, interaction_mask
+from recsys.evaluation.baselines.rank import MaskFn
 
 Array = NDArray[Any]
 
@@ -59,3 +60,28 @@ def had_before(log: EventLog, users: Array, items: Array, visible: Array) -> Arr
     place = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
     had: Array = (distinct[place] == wanted) & (at[first[place]] < visible) & (users >= 0)
     return had
+
+
+def seen_items(log: EventLog, users: Array, visible: Array, n_items: int) -> MaskFn:
+    """Which items each user had interacted with: a function of requests, bool (b, items).
+
+    Parameters
+    ----------
+    log : EventLog
+    users : int array, shape (requests,)
+    visible : int64 array, shape (requests,)
+        The "user" key of ``as_of.cut``.
+    n_items : int
+    """
+    at = _interactions(log)
+    at = at[np.argsort(log.user[at], kind="stable")]
+    begin, end = (np.searchsorted(log.user[at], users, side=side) for side in ("left", "right"))
+
+    def mask(rows: Array) -> Array:
+        out = np.zeros((len(rows), n_items), np.bool_)
+        for place, r in enumerate(rows):
+            mine = at[begin[r] : end[r]] if users[r] >= 0 else at[:0]
+            out[place, log.item[mine[: np.searchsorted(mine, visible[r])]]] = True
+        return out
+
+    return mask

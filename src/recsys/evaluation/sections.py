@@ -19,7 +19,13 @@ CURVE = ("full", "behaviour_only", "text_only")
 MODEL_WORDS = {
     "random": "a shuffled list: the floor",
     "popularity": "what most people chose lately, the same list for everybody",
+    "recent_popularity": "what most people chose in the last hours, the same list for everybody",
     "transition": "what others chose next after the user's last items",
+    "item_knn": "what was chosen by those who chose the user's items: nearest neighbours of items",
+    "ease": "what goes with all of the user's items together: EASE, linear weights between items",
+    "als": "matrix factorisation by least squares, the user's factors as of the request",
+    "bpr": "matrix factorisation by pairs, Bayesian personalised ranking",
+    "sasrec": "what comes next after the user's last items: a transformer over item ids, without text",
     "text_raw": "similarity of texts, by the language model before any training",
     "encoder": "the trained text encoder's interest score alone",
     "text_only": "the reranker with text columns alone",

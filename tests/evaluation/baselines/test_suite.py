@@ -1,6 +1,8 @@
 """One behaviour for all baselines: shapes, blocks, order, what they may see, and who reads the user."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,10 +11,18 @@ import pytest
 from recsys.core.as_of import Policy, cut
 from recsys.core.columns import CART, CLICK, PURCHASE
 from recsys.core.log import EventLog, RequestArrays, RowBlock, make_log
+from recsys.evaluation.baselines.als import learn_als
+from recsys.evaluation.baselines.bpr import learn_bpr
+from recsys.evaluation.baselines.config import AlsConfig, BprConfig, EaseConfig, ItemKnnConfig, SasrecConfig
+from recsys.evaluation.baselines.ease import learn_ease
+from recsys.evaluation.baselines.item_knn import learn_item_knn
 from recsys.evaluation.baselines.learnable import Asked, LearnableConfig, Shown, learnable_scores
+from recsys.evaluation.baselines.learned import Model, earliest, learned_scores
 from recsys.evaluation.baselines.popularity import popularity_scores
 from recsys.evaluation.baselines.random_ import random_scores
 from recsys.evaluation.baselines.rank import ScoreFn, rank_catalogue, rank_lists, score_lists
+from recsys.evaluation.baselines.recent_popularity import recent_popularity_scores
+from recsys.evaluation.baselines.sasrec import learn_sasrec
 from recsys.evaluation.baselines.transition import transition_scores
 from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors
 from tests.evaluation.parity import (
@@ -64,16 +74,42 @@ def _learnable(log: EventLog, requests: RequestArrays) -> ScoreFn:
     return table_scores(learnable_scores(parity_vectors(), np.zeros((N_ITEMS, 1)), shown, asked, config))
 
 
+def _recent(log: EventLog, requests: RequestArrays) -> ScoreFn:
+    return recent_popularity_scores(log, cut(log, requests, Policy())["item"], N_ITEMS, clock=False)
+
+
+def _learned(learn: Callable[..., Model], config: Any, **seeded: int) -> Make:
+    """Two windows, each with a model of its own."""
+
+    def make(log: EventLog, requests: RequestArrays) -> ScoreFn:
+        cuts = cut(log, requests, Policy())
+        stops = earliest(cuts["item"], requests.time > np.median(requests.time))
+        once = partial(learn, n_items=N_ITEMS, config=config, **seeded)
+        return learned_scores(once, log, requests.user, cuts["user"], stops, N_ITEMS)
+
+    return make
+
+
+SASREC = SasrecConfig(dim=16, heads=1, blocks=1, lr=0.01, max_epochs=20, patience=20)
 ALL: dict[str, Make] = {
     "random": _random,
     "popularity": _popularity,
     "popularity faded": _faded,
+    "popularity recent": _recent,
     "transition": _transition,
+    "item_knn": _learned(learn_item_knn, ItemKnnConfig()),
+    "item_knn bm25": _learned(learn_item_knn, ItemKnnConfig(similarity="bm25")),
+    "ease": _learned(learn_ease, EaseConfig(l2=5.0)),
+    "als": _learned(learn_als, AlsConfig(factors=4), seed=1),
+    "bpr": _learned(learn_bpr, BprConfig(factors=4, lr=0.1), seed=1),
+    "sasrec": _learned(learn_sasrec, SASREC, seed=1),
     "text": _text,
     "learnable": _learnable,
 }
 SEES_LOG = [name for name in ALL if name != "random"]
-READS_USER = ["transition", "text", "learnable"]
+READS_USER = [
+    "transition", "item_knn", "item_knn bm25", "ease", "als", "bpr", "sasrec", "text", "learnable",
+]  # fmt: skip
 everyone = pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
 of_the_log = pytest.mark.parametrize("make", [ALL[n] for n in SEES_LOG], ids=SEES_LOG)
 
