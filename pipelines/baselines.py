@@ -53,6 +53,15 @@ class Asked:
         return self.data.requests[c.USER].to_numpy()
 
     @property
+    def log(self) -> EventLog:
+        """All events; a rating too poor to be a target is of no item, and so of no use to a baseline."""
+        log, least = self.data.log, self.data.meta["min_rating"]
+        if least is None:
+            return log
+        poor = (log.kind == c.RATING) & ~(log.value >= least)
+        return log._replace(item=np.where(poor, np.int32(-1), log.item))
+
+    @property
     def stops(self) -> Array:
         """How many events may teach what is learned once for all requests of a window."""
         return earliest(self.cuts["item"], self.data.requests[c.WINDOW].to_physical().to_numpy())
@@ -88,7 +97,7 @@ def baselines(
 
 def behaviour_scores(asked: Asked, config: EvaluateConfig, seed: int) -> dict[str, Callable[[], ScoreFn]]:
     """Baselines that read events alone; each is built, and learned, only when it is asked for."""
-    log, user, n_items = asked.data.log, asked.user, len(asked.data.items)
+    log, user, n_items = asked.log, asked.user, len(asked.data.items)
     own, shared = asked.cuts["user"], asked.cuts["item"]
     half_life = HALF_LIFE_US if asked.clock else np.inf
 

@@ -91,7 +91,7 @@ def test_meta_says_what_was_made(tables: Tables) -> None:
     meta = prepare(tables, replace(CONFIG, time="order", real_from="2024-01-02")).meta
     assert meta["clock"] is False
     assert meta["real_from"] == meta["windows"]["rank"]
-    assert (meta["unit"], meta["rows"]) == ("event", "retrieved")
+    assert (meta["unit"], meta["rows"], meta["min_rating"]) == ("event", "retrieved", None)
     counts = {"n_users": 4, "n_items": 4, "n_categories": 2, "n_brands": 0, "n_events": 9, "n_requests": 5}
     assert meta["counts"] == {**counts, "n_truth": 5, "n_fit": 4}
     assert prepare(tables, CONFIG).meta["clock"] is True

@@ -85,6 +85,15 @@ def test_what_is_learned_comes_from_before_the_window(asked):
     }
 
 
+def test_what_was_rated_too_low_teaches_nothing(asked):
+    kind, value = np.array([c.RATING, c.RATING, c.RATING, c.CLICK]), np.array([4.0, 3.5, np.nan, np.nan])
+    log = make_log(np.zeros(4), np.arange(4), np.arange(4), kind, value)
+    for least, items in ((None, [0, 1, 2, 3]), (4.0, [0, -1, -1, 3])):
+        meta = asked.data.meta | {"min_rating": least}
+        rated = replace(asked, data=replace(asked.data, log=log, meta=meta))
+        assert rated.log.item.tolist() == items and rated.log.item.dtype == np.int32
+
+
 def test_nothing_that_comes_after_a_request_changes_a_baseline():
     data = toy_data()
     before = ask(data, "valid")

@@ -86,7 +86,7 @@ class Prepared:
     item_table: ItemTable
     codes: dict[str, Codes]  # users, items, categories, brands
     windows: Windows
-    meta: dict[str, Any]  # clock, real_from, windows, unit, rows, targets, counts, hashes
+    meta: dict[str, Any]  # clock, real_from, windows, unit, rows, targets, min_rating, counts, hashes
 
 
 def _usable_events(tables: Tables, config: CleanConfig, ledger: Ledger) -> pl.DataFrame:
@@ -161,6 +161,7 @@ def _meta(
         "unit": config.requests.unit,
         "rows": config.requests.rows,
         "targets": list(config.requests.targets),
+        "min_rating": config.requests.min_rating,
         "counts": counts,
         "hashes": hashes,
     }

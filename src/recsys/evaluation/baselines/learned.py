@@ -66,7 +66,7 @@ def learned_scores(
     A user of whom nothing is known gets what most users had: no such model says anything of them.
     """
     items, _ = histories(log, users, visible_own, HISTORY)
-    nothing = (items < 0).all(axis=1)
+    nothing: Array = np.all(items < 0, axis=1)
 
     @lru_cache(maxsize=1)
     def learned(stop: int) -> tuple[Model | None, Array]:

@@ -126,7 +126,7 @@ def train(model: Sasrec, users: list[Array], config: SasrecConfig, seed: int) ->
         model.train()
         for batch in _batches(parts, config.batch_targets, rng):
             optimiser.zero_grad()
-            _loss(model, batch).backward()
+            _loss(model, batch).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         model.eval()
         now = _reciprocal_ranks(model, judged) if judged else best
