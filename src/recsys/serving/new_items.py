@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.core.columns import ITEM_ID
 from recsys.interest.ids import IdVectors, add_ids, id_part
 from recsys.interest.text import TextTower
 from recsys.serving.item_text import text_of
@@ -81,3 +82,13 @@ class NewItems:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return self._known[text]
+
+
+def described_by_id(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Descriptions by their item ids; ``ValueError`` for one without."""
+    for place, given in enumerate(items):
+        if given.get(ITEM_ID) is None:
+            raise ValueError(
+                f"items, number {place}: expected an {ITEM_ID}; found {', '.join(given) or 'nothing'}"
+            )
+    return {str(given[ITEM_ID]): given for given in items}

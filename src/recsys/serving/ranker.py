@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.columns import ITEM_ID
 from recsys.core.log import LAST, View
 from recsys.serving.answers import Answer, Observed
 from recsys.serving.bundle import Bundle
@@ -22,6 +21,7 @@ from recsys.serving.events import EPOCH, microseconds, parse_events
 from recsys.serving.judged import Judged
 from recsys.serving.last_steps import LastSteps
 from recsys.serving.live import LiveFeatures
+from recsys.serving.new_items import described_by_id
 
 Array = NDArray[Any]
 At = datetime | Literal["state"] | None
@@ -122,7 +122,7 @@ class Ranker:
             without an item_id, or a word in a numeric column of ``items`` or ``context``.
         """
         k = _checked(k)
-        described = _described(items)
+        described = described_by_id(items)
         ids = [str(item) for item in item_ids] if item_ids is not None else list(described)
         distinct = list(dict.fromkeys(ids))
         with self._lock:
@@ -285,15 +285,6 @@ class Ranker:
             raise ValueError(f'at must be a datetime with a time zone, "state" or None, found {at!r}')
         user = -1 if user_id is None else int(self._users.encode([str(user_id)])[0])
         return self._state.view(user, moment)
-
-
-def _described(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    for place, given in enumerate(items):
-        if given.get(ITEM_ID) is None:
-            raise ValueError(
-                f"items, number {place}: expected an {ITEM_ID}; found {', '.join(given) or 'nothing'}"
-            )
-    return {str(given[ITEM_ID]): given for given in items}
 
 
 def _checked(k: int | None) -> int | None:
