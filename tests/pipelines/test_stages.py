@@ -39,12 +39,13 @@ from recsys.pipelines.train_ranker import (
     fit,
     lists_of,
     load_rows,
+    searched,
 )
 from recsys.pipelines.variants import Variant, cuts_of
-from recsys.ranking.config import RerankerConfig
+from recsys.ranking.config import RerankerConfig, SearchConfig
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.frame import RankFrame
-from recsys.ranking.reranker import count_trees
+from recsys.ranking.reranker import count_trees, train
 
 # What a stage imports without its output depending on more than values that are in its key.
 HARMLESS = {"recsys.pipelines.runner", "recsys.pipelines.settings", "recsys.pipelines.reads"}
@@ -252,6 +253,20 @@ def test_folds_of_users_choose_the_trees_and_then_everything_teaches(monkeypatch
     ((whole, none, more),) = calls
     assert whole == np.flatnonzero(teach).tolist() and none is None
     assert more["num_iterations"] == fitted.best_iteration > 0
+
+
+def test_a_search_is_judged_by_what_chooses_the_trees():
+    pytest.importorskip("optuna")
+    frame, window, fold = world()
+    config = RerankerConfig(
+        num_iterations=4, min_data_in_leaf=2, num_leaves=4, threads=1, search=SearchConfig(trials=2)
+    )
+    lists, teach = Lists((frame,)), window == "rank"
+    _, tried = searched(lists, window, fold, Variant(), config)
+    judged = train(frame.select_requests(teach), frame.select_requests(window == "valid"), config).valid_ndcg
+    assert tried[0].value == judged and len(tried) == 2
+    _, tried = searched(lists, window, fold, Variant(stop="folds"), config)
+    assert tried[0].value == count_trees(frame.select_requests(teach), fold[teach], config)[1]
 
 
 def test_settings_name_only_columns_that_are_there():
