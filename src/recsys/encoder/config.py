@@ -62,6 +62,10 @@ class EncoderConfig:
         How the tokens' hidden states become one vector: their mean, that of the first or of the last
         token. "auto": as the encoder's own ``1_Pooling/config.json`` says; without one the last token of
         a causal model, else the mean.
+    interest_topics : int
+        0: item vectors begin as the centred vectors of their texts. More: as those of the directions in
+        which the items of a user agree, in closed form, of texts and of their nearness to so many topics
+        (`recsys.encoder.interests`). For items that are new each day and users with several events.
     adapter_size, queries, rank : int
         Width of the residual adapter; number of attention queries; rank of the heads' residual.
     history : int
@@ -141,6 +145,7 @@ class EncoderConfig:
     max_tokens: int = 64
     allow_unknown_tokens: bool = False
     pooling: str = "auto"
+    interest_topics: int = 0
     adapter_size: int = 128
     queries: int = 4
     rank: int = 64
@@ -191,6 +196,7 @@ class EncoderConfig:
             lora_rank=at_least(1),
             lora_alpha=above(0),
             max_tokens=at_least(3),
+            interest_topics=at_least(0),
             adapter_size=at_least(1),
             queries=at_least(1),
             rank=at_least(1),

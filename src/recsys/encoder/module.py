@@ -17,6 +17,7 @@ from recsys.encoder.equal_length import pass_tokens
 from recsys.encoder.grad_cache import encode_twice
 from recsys.encoder.holdout import Holdout, ListHoldout
 from recsys.encoder.id_tower import IdTower
+from recsys.encoder.interests import Interests
 from recsys.encoder.judged import Judged
 from recsys.encoder.losses.bce import one_negative_bce
 from recsys.encoder.losses.full_softmax import full_softmax
@@ -61,7 +62,9 @@ class EncoderModule(Judged):
         super().__init__()
         self.text, self.config, self.settings, self.kinds = text, config, trainer, kinds
         self.total_steps = max(1, total_steps)
-        self.head = ItemHead(text.dims, config.adapter_size)
+        topics = config.interest_topics
+        interests = Interests(text.dims, topics) if topics else None
+        self.head = ItemHead(text.dims, config.adapter_size, interests)
         self.user = UserTower(text.dims, config)
         self.ids = ids
         self.register_buffer("bank", torch.zeros(0, text.dims), persistent=False)

@@ -22,6 +22,7 @@ from recsys.encoder.estimate import compare
 from recsys.encoder.fingerprint import hash_data
 from recsys.encoder.fit import fit
 from recsys.encoder.id_tower import make_id_tower
+from recsys.encoder.interests import Interests
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.preset_settings import as_preset
 from recsys.encoder.pretrained import weights_sha256
@@ -154,6 +155,9 @@ def train_encoder(
             checkpoint.check_start(start, config, weights_sha256(made.folder), text.pooling)
             checkpoint.load_weights(module, start)
             module.to(device_of(trainer.accelerator)).refresh()
+        elif isinstance(module.head.interests, Interests):
+            centred = module.head.raw(module.bank)
+            module.head.interests.fit(centred, taught.pairs.pairs, known, trainer.seed)
         keeper = None
         if resume is not None:
             buckets = () if tower is None else (tower.buckets.numpy(),)

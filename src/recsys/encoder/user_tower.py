@@ -1,7 +1,8 @@
 """The trained half of the towers: vectors of items and of users from pooled text vectors.
 
-Both start as the identity on the pretrained geometry: an item's trained vector is its raw one, and a
-user's vector is the plain mean of the history. `recsys.interest.user` computes the same without torch.
+Both start as the identity on the pretrained geometry: an item's trained vector is its raw one (or what
+`recsys.encoder.interests` makes of that), and a user's vector is the plain mean of the history.
+`recsys.interest.user` computes the same without torch.
 """
 
 import math
@@ -27,11 +28,12 @@ class ItemHead(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, dims: int, size: int) -> None:
+    def __init__(self, dims: int, size: int, interests: nn.Module | None = None) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dims))
         self.down = nn.Linear(dims, size)
         self.up = nn.Linear(size, dims, bias=False)
+        self.interests = interests
         nn.init.zeros_(self.up.weight)
 
     def fit_mean(self, pooled: Tensor) -> None:
@@ -48,8 +50,9 @@ class ItemHead(nn.Module):
 
     def adapt(self, centred: Tensor) -> Tensor:
         """The trained residual on vectors that are centred already."""
-        residual: Tensor = self.up(nn.functional.gelu(self.down(centred)))
-        return unit(centred + residual)
+        begun = centred if self.interests is None else self.interests(centred)
+        residual: Tensor = self.up(nn.functional.gelu(self.down(begun)))
+        return unit(begun + residual)
 
 
 class UserTower(nn.Module):
