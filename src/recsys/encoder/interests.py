@@ -67,7 +67,8 @@ class Interests(nn.Module):
         centred : Tensor, shape (items, dims)
             Centred text vectors of the catalogue, of length one.
         pairs : PairArrays
-            Each item counts once a user; weights and kinds are not read.
+            Each item counts once a user; weights and kinds are not read. Takes 4 bytes for each
+            dimension and topic of an item.
         known : int64 array
             Codes of the items that may be seen.
         seed : int
