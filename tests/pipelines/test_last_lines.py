@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from recsys.cli import main
-from recsys.core import columns as c
 from recsys.pipelines.path import STAGES
+from tests.pipelines.toy_shop import MEASURED
 
 NAMES = [stage.name for stage in STAGES]
 
@@ -19,8 +19,8 @@ def test_the_verdict_and_the_models_are_printed(toy):
     assert f">{verdict}<" in page
     start = toy.said.index(verdict)
     assert toy.said[start + 1].split("  ")[-1].strip() == "AUC"
-    table = toy.said[start + 2 : start + 2 + len(c.MODELS)]
-    assert {line.split()[0] for line in table} == set(c.MODELS)
+    table = toy.said[start + 2 : start + 2 + len(MEASURED)]
+    assert {line.split()[0] for line in table} == MEASURED
 
 
 def test_the_report_shows_what_every_stage_took_and_which_were_there_before(toy):

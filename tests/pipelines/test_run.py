@@ -19,7 +19,7 @@ from recsys.evaluation.ranks import MID_RANK
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.pipelines.path import READS, STAGES
 from recsys.serving.ranker import Ranker
-from tests.pipelines.toy_shop import toy_data
+from tests.pipelines.toy_shop import MEASURED, toy_data
 
 NAMES = [stage.name for stage in STAGES]
 SOURCES = ("popular", "repeat", "covisit", "nearest")
@@ -114,7 +114,7 @@ def test_features_and_scores_are_aligned_with_the_rows(toy, name):
 
 def test_predictions(toy, data):
     predictions = check(pl.read_parquet(toy.run_dir / "predictions.parquet"), PREDICTIONS)
-    assert set(predictions[c.MODEL]) == set(c.MODELS)
+    assert set(predictions[c.MODEL]) == MEASURED
     assert set(predictions[c.VARIANT]) == {"default"}
     assert set(predictions[c.SEED]) == {0}
     evaluated = data.requests.filter(pl.col(c.WINDOW).cast(pl.String).is_in(["valid", "test"]))
@@ -133,7 +133,7 @@ def test_predictions(toy, data):
 
 def test_metrics_and_differences(toy):
     metrics = check(pl.read_parquet(toy.run_dir / "metrics.parquet"), METRICS)
-    assert set(metrics[c.MODEL]) == set(c.MODELS)
+    assert set(metrics[c.MODEL]) == MEASURED
     assert set(metrics[c.WINDOW]) == {"valid", "test"}
     assert "all" in set(metrics[c.SLICE])
     assert {"ndcg", "hit_rate", "recall", "map", "mrr", "auc"} <= set(metrics[c.METRIC])
@@ -150,7 +150,7 @@ def test_metrics_and_differences(toy):
     assert whole["value"].is_between(0, 1 + 1e-9).all()
     differences = toy.table("evaluate", "differences")
     assert set(differences["model_a"]) == {"full"}
-    assert set(differences["model_b"]) == set(c.MODELS) - {"full"}
+    assert set(differences["model_b"]) == MEASURED - {"full"}
     assert set(differences["verdict"]) <= {"better", "worse", "cannot tell"}
 
 
@@ -193,6 +193,7 @@ def test_the_manifest(toy):
         "encoder": "fit",
         "text mean": "fit",
         "reranker default": "rank",
+        "probabilities default": "rank",
         "tree count default": "valid",
         "state": "all",
     }

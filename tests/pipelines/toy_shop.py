@@ -15,10 +15,12 @@ from typing import Any
 
 import polars as pl
 
+from recsys.core import columns as c
 from recsys.data.door import Tables
 from recsys.data.prepare import Prepared, load
 from recsys.pipelines import run
 from recsys.pipelines.prepare import read_tables
+from recsys.pipelines.settings import EvaluateConfig
 from recsys.pipelines.settings import load as load_settings
 from tests.encoder.tiny import random_tiny_encoder
 
@@ -37,6 +39,8 @@ MODEL = (
     "tracking=none",
     "threads=1",
 )
+# models that a run measures when nobody chooses among the baselines
+MEASURED = set(c.MODELS) - (set(c.BASELINES) - set(EvaluateConfig().baselines))
 WORD = re.compile(r"[a-z]+|\d|[^\w\s]")  # what the tokenizer cuts a text into
 
 
