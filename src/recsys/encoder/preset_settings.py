@@ -18,6 +18,7 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     "layers": ("small", "auto"),
     "distil_texts": ("small", "static", "auto"),
     "distil_passes": ("small", "auto"),
+    "distil_lr": ("small", "auto"),
     "budget_minutes": ("auto",),
     "top_layers": ("top", "auto"),
     "freeze_embeddings": ("full", "auto"),
