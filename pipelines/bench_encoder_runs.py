@@ -90,7 +90,8 @@ def scores_of(data: str, overrides: tuple[str, ...], told: Told) -> Scores:
     if window == "test":
         count_read(inputs["embed"], config.name, truth_of(load_prepared(inputs["prepare"]), window))
     variant = next(iter(config.variants.values()))
-    return request_scores(inputs, window, variant, config.evaluation.gains, config.seed)
+    asked = config.evaluation
+    return request_scores(inputs, window, variant, asked.gains, config.seed, exclude_seen=asked.exclude_seen)
 
 
 def _tiny(work: Path) -> Path:

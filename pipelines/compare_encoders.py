@@ -46,6 +46,7 @@ class Config:
     texts: int
     variant: Variant
     gains: tuple[float, ...]
+    exclude_seen: bool
     seed: int
     threads: int = 1
 
@@ -65,7 +66,9 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     scores = {}
     for preset, folder in folders.items():
         with working(f"rank the requests: {preset}"):
-            scores[preset] = request_scores(folder, "valid", config.variant, config.gains, config.seed)
+            scores[preset] = request_scores(
+                folder, "valid", config.variant, config.gains, config.seed, exclude_seen=config.exclude_seen
+            )
     texts = load_prepared(inputs["prepare"]).items[c.TEXT].to_list()
     trained = {preset: folder["train-encoder"] for preset, folder in folders.items()}
     with working("time the towers"):
@@ -136,14 +139,17 @@ STAGE = Stage(
     "compare-encoders",
     work,
     (
+        "recsys.data.requests",
         "recsys.evaluation",
         "recsys.interest",
         "recsys.metrics",
+        "recsys.pipelines.baselines",
         "recsys.pipelines.bench",
         "recsys.pipelines.compare_encoders",
         "recsys.pipelines.evaluate",
         "recsys.pipelines.request_scores",
         "recsys.pipelines.shop_references",
+        "recsys.pipelines.variants",
     ),
 )
 
@@ -188,6 +194,7 @@ def main(overrides: Sequence[str]) -> int:
                 config.compare.texts,
                 next(iter(config.variants.values())),
                 config.evaluation.gains,
+                config.evaluation.exclude_seen,
                 config.seed,
                 config.threads or 1,
             ),

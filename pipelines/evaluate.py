@@ -256,5 +256,6 @@ STAGE = Stage(
         "recsys.pipelines.recall",
         "recsys.pipelines.report",
         "recsys.pipelines.shop_references",
+        "recsys.pipelines.variants",
     ),
 )

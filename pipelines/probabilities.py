@@ -37,6 +37,12 @@ def teaching_kind(data: Prepared, there: Collection[str], config: ProbabilityCon
     return shown_kind(data, there) or (RETRIEVED if config.learn == "any" else None)
 
 
+def outcomes(data: Prepared) -> tuple[str, ...]:
+    """The probabilities that labels can teach: those of event types that are targets."""
+    types = {c.P_CLICK: "click", c.P_PURCHASE: "purchase"}
+    return tuple(name for name, kind in types.items() if kind in data.meta["targets"])
+
+
 def of_rows(folder: Path, frame: RankFrame, items: Array, requests: Array) -> pl.DataFrame | None:
     """Chances of the rows of some requests, by request and item; None where the reranker has none.
 

@@ -37,7 +37,13 @@ class Scores(NamedTuple):
 
 
 def request_scores(
-    inputs: Mapping[str, Path], window: str, variant: Variant, gains: tuple[float, ...], seed: int
+    inputs: Mapping[str, Path],
+    window: str,
+    variant: Variant,
+    gains: tuple[float, ...],
+    seed: int,
+    *,
+    exclude_seen: bool = False,
 ) -> Scores:
     """NDCG at 10 and AUC of each request of a window, by the trained encoder and by the untrained one.
 
@@ -52,6 +58,8 @@ def request_scores(
         Of each label.
     seed : int
         Of the training, for the record.
+    exclude_seen : bool
+        What a user had before does not compete.
     """
     prepared = load(inputs["prepare"])
     windows = prepared.requests[c.WINDOW].cast(pl.String).to_numpy()
@@ -60,7 +68,7 @@ def request_scores(
     asked = Asked(prepared, rows, cuts, bool(prepared.meta["clock"]))
     scores = text_scores(inputs, asked)
     frames = [
-        ranked(scores[model], asked, prepared).with_columns(
+        ranked(scores[model], asked, prepared, exclude_seen=exclude_seen).with_columns(
             pl.lit(model).alias(c.MODEL),
             pl.lit("default").alias(c.VARIANT),
             pl.lit(seed, pl.Int32).alias(c.SEED),

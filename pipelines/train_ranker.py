@@ -14,7 +14,7 @@ from recsys.data.prepare import Prepared, load
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.pipelines.features import FEATURES, SCORES
 from recsys.pipelines.models import RERANKERS, columns_of
-from recsys.pipelines.probabilities import MODEL, teaching_kind
+from recsys.pipelines.probabilities import MODEL, outcomes, teaching_kind
 from recsys.pipelines.rows import LOGGED, kind_of, kinds, row_block, rows_name
 from recsys.pipelines.runner import Facts, Stage
 from recsys.pipelines.variants import Variant
@@ -158,6 +158,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             first = applied(lists.frames[0].columns, replace(ranker, seed=config.seeds[0]), words)
             found, tried = searched(lists, window, fold, variant, first)
             ranker = replace(ranker, **{key: getattr(found, key) for key in tried[0].settings})
+            saw[f"settings {name}"] = "valid" if variant.stop == "valid" else "+".join(variant.train)
             trials += [{c.VARIANT: name, "trial": i, **_told(trial)} for i, trial in enumerate(tried)]
         for model in RERANKERS:
             lists = lists_of(model, rows, variant.learn, ranker)
@@ -169,9 +170,11 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
                 metrics.append((f"{name}/{model}/trees", float(reranker.best_iteration), seed))
                 kind = teaching_kind(data, rows, config.ranker.probabilities) if model == MODEL else None
                 if kind is not None:
-                    lists = rows[kind].frame.select_columns(reranker.columns)
+                    shown = rows[kind].frame.select_columns(reranker.columns)
                     teach = np.isin(window, variant.train)
-                    chances = train_probabilities(lists.select_requests(teach), fold[teach], settings, kind)
+                    chances = train_probabilities(
+                        shown.select_requests(teach), fold[teach], settings, kind, outcomes(data)
+                    )
                     if chances is not None:
                         chances.save(folder)
                         probable[f"{name}/{seed}"] = chances.learned

@@ -162,3 +162,30 @@ def test_the_graph_holds_it(tmp_path: Any) -> None:
     config = world.config(interest_topics=6, export="onnx")
     result = world.train(tmp_path, config, world.trainer(max_epochs=1))
     assert result.manifest["engine"] == "onnx"  # compared with torch before it is accepted
+
+
+def test_users_of_one_item_have_no_part_in_it() -> None:
+    """Many of them on one item, and few users with near items, left a within-user part below nothing."""
+    rng = np.random.default_rng(0)
+    axis = np.zeros(8)
+    axis[1] = 1.0
+    near = unit(torch.from_numpy(np.repeat([axis, -axis], 100, 0) + rng.normal(0, 0.01, (200, 8))).float())
+    texts = torch.cat((torch.eye(8)[:1], near))
+    side = rng.permutation(100).reshape(50, 2)
+    few = np.concatenate((1 + side, 101 + side)).ravel()
+    pairs = pairs_of(np.repeat(np.arange(100), 2), few)
+    made = Interests(8, 2)
+    made.fit(texts, pairs, np.arange(201), 0)
+    with_singles = pairs_of([*pairs.user, *range(100, 1000)], [*few, *[0] * 900])
+    again = Interests(8, 2)
+    again.fit(texts, with_singles, np.arange(201), 0)
+    assert torch.equal(made.directions, again.directions) and torch.equal(made.offset, again.offset)
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"), [(torch.eye(4)[[0, 0, 0, 0]], "none"), (torch.eye(4), "2 users")]
+)
+def test_histories_that_tell_nothing_are_refused(texts: torch.Tensor, found: str) -> None:
+    pairs = pairs_of([0, 0, 1, 1], [0, 1, 2, 3]) if found == "none" else pairs_of([0, 1], [0, 1])
+    with pytest.raises(DataError, match=f"encoder.interest_topics: expected users .* found {found}"):
+        Interests(4, 2).fit(texts, pairs, np.arange(4), 0)

@@ -1,5 +1,7 @@
 """Probabilities go all the way: learned on shown lists, checked on them, served."""
 
+import json
+
 import polars as pl
 import pytest
 
@@ -27,3 +29,11 @@ def test_probabilities_are_learned_from_shown_lists_and_checked_on_them(toy: Toy
     bundled = Probabilities.load(toy.stage("bundle") / "model" / "ranker")
     assert bundled == found
     assert "p_click" in pl.read_parquet(toy.stage("score") / "recommendations" / "*.parquet").columns
+
+
+def test_every_seed_learns_its_own(toy: ToyRun) -> None:
+    folder = toy.root / "seeds"
+    toy.again(folder, "seeds=[0,1]", only="train-ranker")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    learned = manifest["stages"]["train-ranker"]["notes"]["probabilities"]
+    assert set(learned) == {"default/0", "default/1"}

@@ -139,3 +139,10 @@ def test_a_missing_file_of_trees_is_refused(trained, tmp_path):
 def test_settings_that_cannot_work_are_refused():
     with pytest.raises(ConfigError, match="ranker.probabilities.position: expected 1 to 32767; found 0"):
         ProbabilityConfig(position=0)
+
+
+def test_labels_teach_only_the_chances_they_speak_of() -> None:
+    found = train_probabilities(world(0), np.arange(LISTS) % 3, CONFIG, "logged", ["p_purchase"])
+    assert found is None or set(found.of) == {"p_purchase"}
+    clicks = train_probabilities(world(0), np.arange(LISTS) % 3, CONFIG, "logged", ["p_click"])
+    assert clicks is not None and set(clicks.of) == {"p_click"}

@@ -145,7 +145,7 @@ def _check_files(folder: Path) -> None:
 
 
 def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None, pooling: str) -> None:
-    """Refuse to go on from an encoder of another preset, depth, pooling or pretrained model: shapes may fit.
+    """Refuse to go on from an encoder of another preset, depth, pooling, model or id length: shapes may fit.
 
     Raises
     ------
@@ -157,6 +157,11 @@ def check_start(folder: Path, config: EncoderConfig, model_sha256: str | None, p
     here = {"preset": config.preset, "layers": config.layers, "model_sha256": model_sha256}
     there = {name: told["config"].get(name, told.get(name)) for name in here}
     here["pooling"], there["pooling"] = pooling, told.get("pooling")
+    if config.ids.kind != "none":
+        here["ids.length"], there["ids.length"] = (
+            config.ids.length,
+            told["config"].get("ids", {}).get("length"),
+        )
     odd = [name for name in here if here[name] != there[name]]
     if odd:
         raise BundleError(

@@ -7,7 +7,7 @@ Elder 2007). B is the mean product of two different items of a user, B + W the m
 ``G' W G = 1`` and ``G' B G = diag(l)``, the log-likelihood ratio that an item x is of the user whose n items
 have the mean m, rather than of anybody, is, but for what depends on x or on m alone,
 
-    sum over k of  l_k / (l_k + 1/n) / (1 + l_k / (1 + n l_k))  (G'm)_k (G'x)_k
+    sum over k of  n l_k / (1 + (n + 1) l_k)  (G'm)_k (G'x)_k
 
 so item vectors whose mean over a history is the user's take the roots of these weights. A text's features
 are its centred vector and its nearness to the means of a clustering of the catalogue, since tastes follow
@@ -31,6 +31,7 @@ SHARPNESS, WEIGHT = 15.0, 0.7  # of the softmax over topics, and its length besi
 HISTORY = 10  # n above, on which vectors depend little
 RIDGE = 1.0  # of W, in units of its features' mean square
 MOST_DIRECTIONS = 128  # of vectors that have more dimensions; the others stay for training
+LEAST = 1e-3  # length of all directions together, in units of a feature vector's
 PASSES, MOST_TEXTS, CHUNK = 8, 50_000, 8_192  # of the clustering; pairs at a time
 
 
@@ -67,8 +68,8 @@ class Interests(nn.Module):
         centred : Tensor, shape (items, dims)
             Centred text vectors of the catalogue, of length one.
         pairs : PairArrays
-            Each item counts once a user; weights and kinds are not read. Takes 4 bytes for each
-            dimension and topic of an item.
+            Each item counts once a user, and users of one item not at all; weights and kinds are not
+            read. Takes 12 bytes for each dimension and topic of an item.
         known : int64 array
             Codes of the items that may be seen.
         seed : int
@@ -76,27 +77,40 @@ class Interests(nn.Module):
         Raises
         ------
         DataError
-            No user has two items.
+            No user has two items, or no users have items that are alike in anything.
         """
         rng = np.random.default_rng(seed)
         seen = rng.choice(known, min(MOST_TEXTS, len(known)), replace=False)
         self.centres.copy_(topics(centred[torch.from_numpy(seen)], len(self.centres), rng))
         width = int(pairs.item.max(initial=0)) + 1
         had = np.unique(pairs.user.astype(np.int64) * width + pairs.item)
-        items, place = np.unique(had % width, return_inverse=True)
-        users, user = np.unique(had // width, return_inverse=True)
-        if len(had) == len(users):
-            raise DataError(
-                "encoder.interest_topics",
-                expected="users with at least two different items in the window fit",
-                found=f"{len(users)} users with one each",
-                do="Set encoder.interest_topics=0, or give longer histories.",
+        user, count = np.unique(had // width, return_inverse=True, return_counts=True)[1:]
+        several = count[user] > 1  # both moments are those of the same users, or W might be none
+        if not several.any():
+            raise _refusal(
+                "users with at least two different items in the window fit",
+                f"{len(count)} users with one each",
             )
+        items, place = np.unique(had[several] % width, return_inverse=True)
+        user = np.unique(user[several], return_inverse=True)[1]
         features = self.features(centred[torch.from_numpy(items)])
         share = torch.from_numpy(np.bincount(place) / len(place)).float().unsqueeze(1)
         self.offset.copy_((share * features).sum(0))
-        found = agreed(*agreement(features - self.offset, user, place))
+        between, total = agreement(features - self.offset, user, place)
+        size = float(total.trace())
+        found = agreed(between, total) if size > 0 else total.float()
+        if float(found.norm()) * size**0.5 < LEAST:
+            raise _refusal("users whose items are alike in some direction", "none")
         self.directions.copy_(found.T[: len(self.directions)])
+
+
+def _refusal(expected: str, found: str) -> DataError:
+    return DataError(
+        "encoder.interest_topics",
+        expected=expected,
+        found=found,
+        do="Set encoder.interest_topics=0, or give longer histories.",
+    )
 
 
 def topics(vectors: Tensor, count: int, rng: np.random.Generator) -> Tensor:
@@ -169,8 +183,6 @@ def agreed(between: Tensor, total: Tensor) -> Tensor:
     strength, ways = torch.linalg.eigh((inner + inner.T) / 2)
     ways = torch.linalg.solve_triangular(half.T, ways, upper=True)
     strength = strength.clamp(min=0.0)
-    learned = strength / (strength + 1.0 / HISTORY)
-    left = strength / (1.0 + HISTORY * strength)
-    scaled = ways * (learned / (1.0 + left)).sqrt()
+    scaled = ways * (HISTORY * strength / (1 + (HISTORY + 1) * strength)).sqrt()
     strongest: Tensor = scaled.flip(1).float()
     return strongest

@@ -26,7 +26,8 @@ def choose_bf16(wanted: str, device: str, supported: bool) -> bool:
 
 def bf16_on(wanted: str, device: torch.device) -> bool:
     """`choose_bf16` for a device of this machine."""
-    return choose_bf16(wanted, device.type, device.type == "cuda" and torch.cuda.is_bf16_supported())
+    supported = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return choose_bf16(wanted, device.type, supported)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Learn probabilities: a booster of each row's own outcome, calibrated on users that it did not see."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,11 @@ Array = NDArray[Any]
 
 
 def train_probabilities(
-    frame: RankFrame, fold: Array, config: RerankerConfig, kind: str
+    frame: RankFrame,
+    fold: Array,
+    config: RerankerConfig,
+    kind: str,
+    outcomes: Collection[str] = tuple(LEAST),
 ) -> Probabilities | None:
     """Learn the chances of a click and of a purchase.
 
@@ -35,6 +40,8 @@ def train_probabilities(
         Its ``probabilities`` and what it says of trees.
     kind : str
         The kind of rows, to be told.
+    outcomes : collection of str
+        Names of the chances that the labels can teach: a purchase without its click says nothing of clicks.
 
     Returns
     -------
@@ -59,7 +66,7 @@ def train_probabilities(
     trees: dict[str, int] = {}
     for name, least in LEAST.items():
         happened = part.labels >= least
-        if _can_teach(happened, of_row):
+        if name in outcomes and _can_teach(happened, of_row):
             of[name], trees[name] = _learn(values, happened, of_row, columns, config)
     if not of:
         return None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.checks import Range, at_least, check_number, check_numbers
+from recsys.core.checks import Range, at_least, check_choice, check_number, check_numbers
 from recsys.core.errors import ConfigError
 
 Array = NDArray[Any]
@@ -32,11 +32,12 @@ class RulesConfig:
     caps : mapping of item column to int
         At most so many items of one value in a list; items without a value are not counted.
     pins : tuple of str
-        Item ids that stand first, in this order, where they may stand at all; recommendations gain them.
+        Item ids that stand first, in this order, where they may stand at all; recommendations gain them,
+        whether the user had them or not.
     exclude : tuple of str
         Item ids that are in no list.
     only_available : bool
-        Leave out of ranked lists, too, what cannot be had at the time; recommendations never hold it.
+        Leave out of ranked lists, and of pins, what cannot be had at the time; no source offers it anyway.
     diversity : float
         From 0 to below 1: how much likeness to what stands above takes off, against the order
         (1 - lambda of maximal marginal relevance, Carbonell and Goldstein 1998).
@@ -54,6 +55,7 @@ class RulesConfig:
     diversity_by: str = VECTORS
 
     def __post_init__(self) -> None:
+        check_choice("rules.order_by", self.order_by, ("score", "value"))
         check_numbers(self, "rules", diversity=Range(0, 1, open_most=True))
         for column, most in self.caps.items():
             check_number(f"rules.caps.{column}", most, at_least(1))

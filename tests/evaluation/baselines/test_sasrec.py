@@ -8,6 +8,7 @@ from recsys.core.columns import CLICK, IMPRESSION
 from recsys.core.log import HISTORY, make_log
 from recsys.evaluation.baselines.config import SasrecConfig
 from recsys.evaluation.baselines.sasrec import (
+    TARGETS,
     Sasrec,
     _batch,
     _reciprocal_ranks,
@@ -94,9 +95,9 @@ def test_sequences_are_interactions_in_order():
 
 
 def test_a_long_sequence_is_cut_from_its_end():
-    parts = pieces(np.arange(2 * HISTORY + 3))
-    assert [len(part) for part in parts] == [HISTORY, HISTORY, 3]
-    assert np.concatenate(parts[::-1]).tolist() == list(range(2 * HISTORY + 3))
+    parts = pieces(np.arange(2 * TARGETS + 3))
+    assert [len(part) for part in parts] == [TARGETS, TARGETS, 3]
+    assert np.concatenate(parts[::-1]).tolist() == list(range(2 * TARGETS + 3))
     assert pieces(np.arange(0)) == []
 
 

@@ -36,7 +36,7 @@ def packable(model: nn.Module) -> bool:
         and hf.hidden_act == "gelu"
         and not getattr(hf, "is_decoder", False)
         and getattr(hf, "position_embedding_type", "absolute") == "absolute"
-        and width >= 16
+        and 16 <= width <= 128
         and width & (width - 1) == 0
     )
 

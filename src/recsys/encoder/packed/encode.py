@@ -52,9 +52,15 @@ def packed_model(tower: TextTower, device: torch.device) -> PackedBert | None:
         return None
     if importlib.util.find_spec("triton") is None:  # torch for CUDA on Windows comes without it
         return None
-    from recsys.encoder.packed.gpu import GPU
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        return None
+    try:
+        from recsys.encoder.packed.gpu import GPU
 
-    return checked(PackedBert(tower.base, torch.bfloat16, GPU), tower, device)
+        return checked(PackedBert(tower.base, torch.bfloat16, GPU), tower, device)
+    except Exception as error:  # kernels are built on the spot, which takes what a slim image may not have
+        LOG.warning("Texts cannot be laid end to end here, and are padded: %s", error)
+        return None
 
 
 @torch.no_grad()

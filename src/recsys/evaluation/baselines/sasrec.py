@@ -23,6 +23,7 @@ from recsys.evaluation.baselines.learned import Model
 from recsys.evaluation.baselines.popularity import kind_table
 from recsys.evaluation.baselines.rank import Array
 
+TARGETS = HISTORY + 1  # of one piece: what follows a start, and each of the items that a request has
 HELD_OUT = 0.1  # of the users, whose last item says when to stop
 
 
@@ -33,7 +34,7 @@ class Sasrec(nn.Module):
         super().__init__()
         self.start = n_items  # the code of a sequence's beginning
         self.items = nn.Embedding(n_items + 1, config.dim)
-        self.places = nn.Embedding(HISTORY + 1, config.dim)
+        self.places = nn.Embedding(TARGETS, config.dim)
         for table in (self.items, self.places):
             nn.init.normal_(table.weight, std=0.02)
         self.drop = nn.Dropout(config.dropout)
@@ -71,8 +72,8 @@ def sequences(log: EventLog) -> list[Array]:
 
 
 def pieces(items: Array) -> list[Array]:
-    """A long sequence in pieces of at most `HISTORY` targets, the last one whole."""
-    return [items[max(0, end - HISTORY) : end] for end in range(len(items), 0, -HISTORY)]
+    """A long sequence in pieces of at most `TARGETS`, the last one whole."""
+    return [items[max(0, end - TARGETS) : end] for end in range(len(items), 0, -TARGETS)]
 
 
 def _batch(parts: list[Array], start: int) -> tuple[Tensor, Tensor]:
@@ -118,7 +119,7 @@ def train(model: Sasrec, users: list[Array], config: SasrecConfig, seed: int) ->
     rng = np.random.default_rng(seed)
     long = [i for i, items in enumerate(users) if len(items) > 1]
     held = set(rng.permutation(long)[: int(np.ceil(HELD_OUT * len(long)))].tolist())
-    judged = [users[i][-HISTORY:] for i in sorted(held)]
+    judged = [users[i][-TARGETS:] for i in sorted(held)]
     parts = [part for i, items in enumerate(users) for part in pieces(items[:-1] if i in held else items)]
     optimiser = torch.optim.Adam(model.parameters(), lr=config.lr)
     best, kept, since = -1.0, copy.deepcopy(model.state_dict()), 0
