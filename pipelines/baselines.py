@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.core import columns as c
 from recsys.core.artefact import read_array
 from recsys.core.errors import ConfigError
-from recsys.core.log import EventLog, heads
+from recsys.core.log import EventLog, heads, interactions, prefix
 from recsys.data.prepare import Prepared
 from recsys.evaluation.baselines.als import learn_als
 from recsys.evaluation.baselines.bpr import learn_bpr
@@ -135,8 +135,8 @@ def text_scores(inputs: Mapping[str, Path], asked: Asked) -> dict[str, ScoreFn]:
         return catalogue_scores(tower, vectors.tuned, data.log, entrance[rows])
 
     plain = uncentred(vectors.raw, read_array(inputs["train-encoder"] / "mean.npy"))
-    before = slice(0, data.meta["counts"]["n_fit"])
-    wanted = data.log.item[before][np.isin(data.log.kind[before], c.INTERACTIONS)]
-    prior = plain[wanted[wanted >= 0]].mean(axis=0)  # without a history: the mean item that was wanted
+    before = prefix(data.log, data.meta["counts"]["n_fit"])
+    wanted = before.item[interactions(before)]
+    prior = plain[wanted].mean(axis=0)  # without a history: the mean item that was wanted
     users = mean_history_vectors(data.log, asked.user, cuts["user"], plain, prior=prior)
     return {"text_raw": dot_scores(users, plain), "encoder": encoder}

@@ -164,11 +164,11 @@ def ranked(score: ScoreFn, asked: Asked, data: Prepared, *, exclude_seen: bool =
         values = score_lists(score, block, len(item_ids), rows=asked.rows)
         return rank_lists(values, block, data.requests, item_ids, rows=asked.rows)
     times = request_arrays(data.requests).time
-    seen = seen_items(data.log, asked.user, asked.cuts["user"], len(item_ids))
+    seen = seen_items(data.log, asked.user, asked.cuts["user"], len(item_ids)) if exclude_seen else None
 
     def mask(rows: Array) -> Array:
         there = np.stack([available(data.item_table, int(times[r])) for r in rows])
-        return there & ~seen(rows) if exclude_seen else there
+        return there & ~seen(rows) if seen else there
 
     return rank_catalogue(score, data.requests, data.truth, item_ids, rows=asked.rows, available=mask)
 

@@ -16,7 +16,7 @@ from recsys.metrics.calibration import reliability
 from recsys.pipelines.rows import LOGGED, RETRIEVED
 from recsys.ranking.config import ProbabilityConfig
 from recsys.ranking.frame import RankFrame
-from recsys.ranking.probability import LEAST, Probabilities
+from recsys.ranking.probability import EVENT, LEAST, Probabilities
 
 Array = NDArray[Any]
 MODEL = "full"  # the reranker whose columns they read
@@ -39,8 +39,7 @@ def teaching_kind(data: Prepared, there: Collection[str], config: ProbabilityCon
 
 def outcomes(data: Prepared) -> tuple[str, ...]:
     """The probabilities that labels can teach: those of event types that are targets."""
-    types = {c.P_CLICK: "click", c.P_PURCHASE: "purchase"}
-    return tuple(name for name, kind in types.items() if kind in data.meta["targets"])
+    return tuple(name for name, event in EVENT.items() if event in data.meta["targets"])
 
 
 def of_rows(folder: Path, frame: RankFrame, items: Array, requests: Array) -> pl.DataFrame | None:

@@ -151,6 +151,11 @@ def interaction_mask() -> Array:
     return mask
 
 
+def interactions(log: EventLog) -> Array:
+    """Log positions of interactions with a known item: int64, rising."""
+    return np.flatnonzero(interaction_mask()[log.kind] & (log.item >= 0))
+
+
 def heads(log: EventLog, users: Array, visible: Array) -> Array:
     """Each request's entrance to its user's history.
 

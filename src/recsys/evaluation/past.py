@@ -5,15 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.log import EventLog, interaction_mask
+from recsys.core.log import EventLog, interactions
 from recsys.evaluation.baselines.rank import MaskFn
 
 Array = NDArray[Any]
-
-
-def _interactions(log: EventLog) -> Array:
-    """Log positions of interactions with a known item."""
-    return np.flatnonzero(interaction_mask()[log.kind] & (log.item >= 0))
 
 
 def _count(codes: Array, at: Array, wanted: Array, visible: Array, n: int) -> Array:
@@ -38,19 +33,19 @@ def item_events(log: EventLog, items: Array, visible: Array) -> Array:
     -------
     int64 array, shape (rows,)
     """
-    at = _interactions(log)
+    at = interactions(log)
     return _count(log.item[at], at, items, visible, len(log.time) + 1)
 
 
 def user_events(log: EventLog, users: Array, visible: Array) -> Array:
     """Interactions of each user in the visible prefix; 0 for an unknown user."""
-    at = _interactions(log)
+    at = interactions(log)
     return np.where(users >= 0, _count(log.user[at], at, np.maximum(users, 0), visible, len(log.time) + 1), 0)
 
 
 def had_before(log: EventLog, users: Array, items: Array, visible: Array) -> Array:
     """Whether each user had interacted with the item: bool, shape (rows,)."""
-    at = _interactions(log)
+    at = interactions(log)
     width = int(max(log.item.max(initial=0), items.max(initial=0))) + 1
     pairs = log.user[at].astype(np.int64) * width + log.item[at]
     distinct, first = np.unique(pairs, return_index=True)
@@ -73,7 +68,7 @@ def seen_items(log: EventLog, users: Array, visible: Array, n_items: int) -> Mas
         The "user" key of ``as_of.cut``.
     n_items : int
     """
-    at = _interactions(log)
+    at = interactions(log)
     at = at[np.argsort(log.user[at], kind="stable")]
     begin, end = (np.searchsorted(log.user[at], users, side=side) for side in ("left", "right"))
 

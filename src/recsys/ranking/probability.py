@@ -22,7 +22,8 @@ from recsys.ranking.frame import RankFrame
 from recsys.ranking.trees import Trees
 
 Array = NDArray[Any]
-LEAST = {c.P_CLICK: c.LABELS["click"], c.P_PURCHASE: c.LABELS["purchase"]}  # the label that counts
+EVENT = {c.P_CLICK: "click", c.P_PURCHASE: "purchase"}  # the type of event whose chance it is
+LEAST = {name: c.LABELS[event] for name, event in EVENT.items()}  # the label that counts
 FORMAT = 1
 SIDE_FILE = "probabilities.json"
 SIDE = {"columns": list, "learned": dict, "calibration": dict}

@@ -9,8 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from recsys.core.log import HISTORY, EventLog, prefix
-from recsys.evaluation.baselines.popularity import kind_table
+from recsys.core.log import HISTORY, EventLog, interactions, prefix
 from recsys.evaluation.baselines.rank import Array, ScoreFn
 from recsys.evaluation.baselines.transition import histories
 
@@ -36,9 +35,15 @@ def earliest(visible: Array, groups: Array) -> Array:
     return np.asarray(least[group])
 
 
+def told(log: EventLog) -> Array:
+    """Log positions of interactions of known users with known items: int64, rising."""
+    at = interactions(log)
+    return np.asarray(at[log.user[at] >= 0])
+
+
 def taught(log: EventLog) -> tuple[Array, Array]:
     """Who had what: distinct pairs of user and item, sorted; int64 (pairs,) each."""
-    known = ((kind_table() > 0)[log.kind] & (log.item >= 0) & (log.user >= 0)).nonzero()[0]
+    known = told(log)
     width = int(log.item.max(initial=0)) + 1
     pairs = np.unique(log.user[known].astype(np.int64) * width + log.item[known])
     return pairs // width, pairs % width

@@ -19,8 +19,7 @@ from torch.nn.functional import cross_entropy
 from recsys.core.log import HISTORY, EventLog
 from recsys.core.progress import track
 from recsys.evaluation.baselines.config import SasrecConfig
-from recsys.evaluation.baselines.learned import Model
-from recsys.evaluation.baselines.popularity import kind_table
+from recsys.evaluation.baselines.learned import Model, told
 from recsys.evaluation.baselines.rank import Array
 
 TARGETS = HISTORY + 1  # of one piece: what follows a start, and each of the items that a request has
@@ -65,7 +64,7 @@ class Sasrec(nn.Module):
 
 def sequences(log: EventLog) -> list[Array]:
     """Each user's items, in order, for users with any; int64 each."""
-    known = np.flatnonzero((kind_table() > 0)[log.kind] & (log.item >= 0) & (log.user >= 0))
+    known = told(log)
     known = known[np.argsort(log.user[known], kind="stable")]
     parts = np.split(log.item[known].astype(np.int64), np.flatnonzero(np.diff(log.user[known])) + 1)
     return [part for part in parts if len(part)]
@@ -158,7 +157,7 @@ def learn_sasrec(log: EventLog, n_items: int, config: SasrecConfig, seed: int) -
 
     def score(users: Array, items: Array) -> Array:
         lengths = (items >= 0).sum(axis=1)
-        codes = np.full((len(items), HISTORY + 1), model.start, np.int64)
+        codes = np.full((len(items), TARGETS), model.start, np.int64)
         for row, newest_first in enumerate(items):
             codes[row, 1 : lengths[row] + 1] = newest_first[newest_first >= 0][::-1]
         with torch.no_grad():

@@ -6,8 +6,7 @@ judge. Steps are kept by the item they leave, in log order: what a request may s
 
 import numpy as np
 
-from recsys.core.log import HISTORY, EventLog, follow, heads
-from recsys.evaluation.baselines.popularity import kind_table
+from recsys.core.log import HISTORY, EventLog, follow, heads, interactions
 from recsys.evaluation.baselines.rank import Array, ScoreFn
 
 
@@ -24,8 +23,7 @@ def histories(log: EventLog, users: Array, visible: Array, limit: int) -> tuple[
 
 def _steps(log: EventLog, reach: int) -> tuple[Array, Array, Array, Array]:
     """All steps (item left, log position of the arrival, item reached, weight 1 / distance)."""
-    weight = (kind_table() > 0)[log.kind] & (log.item >= 0)
-    arrivals = np.flatnonzero(weight)
+    arrivals = interactions(log)
     back = log.prev[arrivals]
     parts = []
     for lag in range(1, reach + 1):
