@@ -51,8 +51,18 @@ class Figure:
     def __post_init__(self) -> None:
         holds = None
         if self.goal is not None and self.sense != "none":
-            holds = self.value >= self.goal if self.sense == "min" else self.value <= self.goal
+            holds = bool(self.value >= self.goal if self.sense == "min" else self.value <= self.goal)
         object.__setattr__(self, "holds", holds)
+
+
+class Cell(NamedTuple):
+    """A number that is one of many: of a model, say, on a data set."""
+
+    row: str
+    column: str
+    value: float
+    low: float
+    high: float
 
 
 class Spread(NamedTuple):
@@ -115,18 +125,31 @@ def machine() -> str:
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures as text, one a line."""
-    lines = [("figure", "value", "unit", "range", "goal", "holds", "note")]
+    lines = [["figure", "value", "unit", "range", "goal", "holds", "note"]]
     for f in figures:
         span = "" if f.low is None or f.high is None else f"{f.low:.4g} to {f.high:.4g}"
         goal = "" if f.goal is None else f"{'at least' if f.sense == 'min' else 'at most'} {f.goal:g}"
         holds = "" if f.holds is None else ("yes" if f.holds else "NO")
         note = "; ".join(part for part in (f"against {f.against}" if f.against else "", f.note) if part)
         value = f"{f.value:,.0f}" if abs(f.value) >= 1000 else f"{f.value:.4g}"
-        lines.append((f.name, value, f.unit, span, goal, holds, note))
+        lines.append([f.name, value, f.unit, span, goal, holds, note])
+    return _aligned(lines)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def grid(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
+    """Cells as a heading and lines of words, rows and columns in their order; blank where there is none."""
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+    lines: dict[str, list[str]] = {cell.row: [""] * len(columns) for cell in cells}
+    for cell in cells:
+        lines[cell.row][columns.index(cell.column)] = f"{cell.value:.4f} [{cell.low:.4f}, {cell.high:.4f}]"
+    return ["", *columns], [[row, *words] for row, words in lines.items()]
 
 
 def arguments(description: str, names: Sequence[str]) -> argparse.ArgumentParser:
@@ -138,9 +161,12 @@ def arguments(description: str, names: Sequence[str]) -> argparse.ArgumentParser
     return parser
 
 
-def report(bench: str, figures: Sequence[Figure], out: Path | None) -> None:
-    """Print the table; write the JSON, if asked, by an atomic rename."""
+def report(bench: str, figures: Sequence[Figure], out: Path | None, cells: Sequence[Cell] = ()) -> None:
+    """Print the table and the grid of cells, if any; write the JSON, if asked, by an atomic rename."""
     print(table(figures))
+    if cells:
+        heading, lines = grid(cells)
+        print("\n" + _aligned([heading, *lines]))
     if out is not None:
         told = {
             "bench": bench,
@@ -148,6 +174,8 @@ def report(bench: str, figures: Sequence[Figure], out: Path | None) -> None:
             "machine": machine(),
             "figures": [asdict(f) for f in figures],
         }
+        if cells:
+            told["cells"] = [cell._asdict() for cell in cells]
         out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(out.name + ".part")
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

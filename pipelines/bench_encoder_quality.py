@@ -54,7 +54,8 @@ class Compared:
     by: Literal["ratio", "gain"] = "ratio"
 
 
-ADAPTER, TOP = Arm(("encoder=adapter",)), Arm(("encoder=top",))
+ADAPTER = Arm(("encoder=adapter",))
+TOP = Arm(("encoder=top", "encoder.max_tokens=128"))  # as many as adapter reads
 BCE = Arm(("encoder=adapter", "encoder.loss=bce"))
 RAW = Arm(ADAPTER.overrides, "text_raw")
 SMALL, STATIC = Arm(("encoder=small",)), Arm(("encoder=static",))

@@ -37,10 +37,11 @@ from recsys.pipelines.variants import Variant, cuts_of
 from recsys.ranking.reranker import Reranker
 
 Array = NDArray[Any]
-PREDICTIONS, METRICS, DIFFERENCES, RECALL, REPORT = (
+PREDICTIONS, METRICS, DIFFERENCES, PER_REQUEST, RECALL, REPORT = (
     "predictions.parquet",
     "metrics.parquet",
     "differences.parquet",
+    "per_request.parquet",
     "recall.parquet",
     "report.html",
 )
@@ -98,7 +99,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             do="Set evaluation.read_test=true, or add a variant that leaves a window aside.",
         )
     predictions = tables.check(pl.concat(parts, how="diagonal_relaxed"), tables.PREDICTIONS)
-    metrics, differences = evaluate(
+    metrics, differences, per_request = evaluate(
         predictions.partition_by(c.MODEL, c.VARIANT, c.SEED, maintain_order=True),
         data.truth,
         data.requests,
@@ -112,6 +113,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     tables.check(everything, tables.METRICS).write_parquet(out / METRICS)
     reliability.write_parquet(out / RELIABILITY)
     differences.write_parquet(out / DIFFERENCES)
+    per_request.write_parquet(out / PER_REQUEST)
     artifacts: tuple[str, ...] = (METRICS, DIFFERENCES, RELIABILITY)
     reached = np.flatnonzero(np.isin(window, ("rank", *windows)))
     recall = recall_of(inputs, tuple(config.variants), reached, data)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from recsys.core.errors import DataError, RecsysError
+from recsys.pipelines.bench import Cell, grid
 
 HERE = Path(__file__).resolve().parent
 README, FOLDER = HERE.parent / "README.md", HERE / "figures"
 BEGIN, END = "<!-- figures: begin, written by make figures -->", "<!-- figures: end -->"
 NEEDED = ("bench", "commit", "machine", "figures")
 HEADER = ("figure", "value", "range", "goal", "holds", "what it is")
+RULE = ("---", "---:", "---:", "---:", "---", "---")
 NONE_YET = "No figure has been recorded yet."
 
 
@@ -78,11 +80,16 @@ def _wrong(path: Path, found: str) -> DataError:
 def _bench(told: Mapping[str, Any]) -> str:
     name = told["bench"]
     how = f"`python -m recsys.pipelines.bench_{name} --out pipelines/figures/{name}.json`"
-    rows = [HEADER, ("---", "---:", "---:", "---:", "---", "---"), *map(_row, told["figures"])]
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(
-        [f"**{name}**: {how}, at commit {told['commit']} on {_cell(str(told['machine']))}.", "", *lines]
-    )
+    rows: list[Sequence[str]] = [
+        HEADER,
+        ("---", "---:", "---:", "---:", "---", "---"),
+        *map(_row, told["figures"]),
+    ]
+    said = f"**{name}**: {how}, at commit {told['commit']} on {_cell(str(told['machine']))}."
+    if told.get("cells"):
+        heading, lines = grid([Cell(**cell) for cell in told["cells"]])
+        rows += [(), heading, ["---", *["---:"] * (len(heading) - 1)], *lines]
+    return "\n".join([said, "", *("| " + " | ".join(row) + " |" if row else "" for row in rows)])
 
 
 def _row(figure: Mapping[str, Any]) -> tuple[str, ...]:

@@ -48,14 +48,16 @@ class Compared(NamedTuple):
         return not self.columns and self.gap <= 1e-9
 
 
-def read_offline(stages: Mapping[str, Path], variant: str = "default", seed: int = 0) -> Offline:
+def read_offline(
+    stages: Mapping[str, Path], variant: str = "default", seed: int = 0, window: str = WINDOW
+) -> Offline:
     """Read the outputs of ``prepare``, ``select``, ``features`` and ``train-ranker``, given their folders."""
     data = load(stages["prepare"])
     reranker = Reranker.load(stages["train-ranker"] / variant / "full" / str(seed))
     rows = load_rows(stages, variant, data)
     wide = rows.frame.select_columns(reranker.columns).values
     ids = data.items[c.ITEM_ID].gather(rows.items).to_list()
-    asked = data.requests.filter(pl.col(c.WINDOW) == WINDOW)
+    asked = data.requests.filter(pl.col(c.WINDOW) == window)
     request = asked[c.REQUEST].to_numpy()
     spans = rows.frame.offsets[[request, request + 1]].T.tolist()
     return Offline(
@@ -67,10 +69,12 @@ def read_offline(stages: Mapping[str, Path], variant: str = "default", seed: int
     )
 
 
-def write_snapshot(stages: Mapping[str, Path], config: bundle.Config, out: Path) -> Path:
+def write_snapshot(
+    stages: Mapping[str, Path], config: bundle.Config, out: Path, window: str = WINDOW
+) -> Path:
     """The model folder as it would have been written at the window's start."""
     data = load(stages["prepare"])
-    stop = before(data.log, getattr(data.windows, WINDOW))
+    stop = before(data.log, data.windows.start(window))
     return write_bundle(out, bundle.parts(stages, config, data, stop))
 
 

@@ -30,7 +30,7 @@ def main(overrides: Sequence[str], only: str | None = None) -> int:
 def publish(runner: Runner, done: dict[str, Done]) -> None:
     """Put what people look for at the top of the run folder."""
     wanted = {
-        "evaluate": (evaluate.PREDICTIONS, evaluate.METRICS),
+        "evaluate": (evaluate.PREDICTIONS, evaluate.METRICS, evaluate.PER_REQUEST),
         "bundle": (bundle.MODEL,),
         "score": (score.RECOMMENDATIONS,),
     }

@@ -48,7 +48,7 @@ def test_experiments_go_with_every_choice_of_variants(experiment, variants, tmp_
         with pytest.raises(ConfigError, match=r"variants\.strict\.crossfit: expected data\.time=order"):
             load(overrides)  # those have a clock
         return
-    if variants == "live_daily" and experiment == "amazon_office":
+    if variants in ("live_daily", "shop_daily") and experiment == "amazon_office":
         with pytest.raises(ConfigError, match=r"variants\.daily\.snapshot=daily: expected data\.time=real"):
             load(overrides)  # that one has none
         return

@@ -7,7 +7,7 @@ import pytest
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.evaluate import differences, evaluate, mean_over_seeds, summarise
 from recsys.evaluation.measure import measure
-from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA
+from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA, PER_REQUEST_SCHEMA
 from recsys.evaluation.slices import make_slices
 from tests.evaluation.worlds import predictions_of, requests_of, truth_of
 
@@ -31,7 +31,7 @@ def world(n=60, n_items=8, seed=0):
 
 
 def test_tables_have_their_columns_and_every_model():
-    metrics, diffs = evaluate(*world(), CONFIG)
+    metrics, diffs, _ = evaluate(*world(), CONFIG)
     assert metrics.schema == METRICS_SCHEMA
     assert diffs.schema == DIFFERENCES_SCHEMA
     assert len(metrics) == 3 * 2
@@ -53,20 +53,20 @@ def test_the_mean_is_the_plain_mean_over_requests():
 
 def test_differences_tell_better_worse_and_cannot_tell():
     predictions, truth, requests = world()
-    _, diffs = evaluate(predictions, truth, requests, CONFIG)
+    _, diffs, _ = evaluate(predictions, truth, requests, CONFIG)
     verdicts = dict(diffs.filter(pl.col("metric") == "ndcg").select("model_b", "verdict").rows())
     assert verdicts == {"popularity": "better", "text_only": "cannot tell"}
     twin = diffs.filter((pl.col("model_b") == "text_only") & (pl.col("metric") == "ndcg")).to_dicts()[0]
     assert (twin["diff"], twin["low"], twin["high"], twin["p"]) == (0.0, 0.0, 0.0, 1.0)
     turned = EvaluationConfig(metrics=("ndcg",), ks=(10,), n_boot=200, reference="popularity")
-    _, diffs = evaluate(predictions, truth, requests, turned)
+    _, diffs, _ = evaluate(predictions, truth, requests, turned)
     assert dict(diffs.select("model_b", "verdict").rows()) == {"full": "worse", "text_only": "worse"}
 
 
 def test_few_users_give_no_verdict():
     predictions, truth, requests = world()
     same = requests.with_columns(user=(pl.col("request") % 9))
-    _, diffs = evaluate(predictions, truth, same, CONFIG)
+    _, diffs, _ = evaluate(predictions, truth, same, CONFIG)
     assert set(diffs["verdict"]) == {"cannot tell"}
 
 
@@ -74,8 +74,8 @@ def test_unknown_users_are_each_their_own():
     predictions, truth, requests = world()
     unknown = requests.with_columns(user=pl.lit(-1, pl.Int32))
     alone = requests.with_columns(user=pl.col("request"))
-    first, _ = evaluate(predictions, truth, unknown, CONFIG)
-    second, _ = evaluate(predictions, truth, alone, CONFIG)
+    first, _, _ = evaluate(predictions, truth, unknown, CONFIG)
+    second, _, _ = evaluate(predictions, truth, alone, CONFIG)
     assert first["ci_low"].to_list() == pytest.approx(second["ci_low"].to_list(), abs=0.02)
     assert first["ci_low"][0] < first["value"][0]
 
@@ -94,9 +94,9 @@ def test_seeds_have_a_mean_row_and_enter_differences_once():
 
 def test_results_do_not_depend_on_the_order_of_rows():
     predictions, truth, requests = world()
-    metrics, diffs = evaluate(predictions, truth, requests, CONFIG)
+    metrics, diffs, _ = evaluate(predictions, truth, requests, CONFIG)
     shuffled = predictions.sample(fraction=1.0, shuffle=True, seed=3).sort("model", maintain_order=True)
-    again, other = evaluate(shuffled, truth.reverse(), requests, CONFIG)
+    again, other, _ = evaluate(shuffled, truth.reverse(), requests, CONFIG)
     keys = ["model", "metric"]
     assert metrics.sort(keys).equals(again.sort(keys))
     assert diffs.sort("model_b", "metric").equals(other.sort("model_b", "metric"))
@@ -107,7 +107,7 @@ def test_slices_are_rows_of_both_tables_for_the_main_metric():
     slices = make_slices(
         n_item_events=truth["item"].to_numpy() * 3, is_repeat=truth["request"].to_numpy() % 2 == 0
     )
-    metrics, diffs = evaluate(predictions, truth, requests, CONFIG, slices=slices)
+    metrics, diffs, _ = evaluate(predictions, truth, requests, CONFIG, slices=slices)
     sliced = metrics.filter(pl.col("slice") != "all")
     assert set(sliced["metric"]) == {"ndcg"}
     assert {"item_events:0", "item_events:1-4", "item_events:5-19", "target:repeat", "target:new"} <= set(
@@ -139,3 +139,16 @@ def test_requests_of_one_user_are_not_independent():
         return metrics["ci_high"][0] - metrics["ci_low"][0]
 
     assert width(clustered) > 1.7 * width(naive)
+
+
+def test_single_requests_are_what_the_means_are_made_of():
+    predictions, truth, requests = world()
+    found = evaluate(predictions, truth, requests, CONFIG)
+    one = found.per_request
+    assert one.schema == PER_REQUEST_SCHEMA
+    assert len(one) == 3 * 2 * 60
+    keys = ["model", "metric", "k"]
+    means = one.group_by(keys).agg(pl.col("value").mean().alias("mean"))
+    both = found.metrics.join(means, on=keys)
+    assert len(both) == 6 and both["value"].to_list() == pytest.approx(both["mean"].to_list())
+    assert one.filter(pl.col("request") == 7)["user"].unique().to_list() == [3]

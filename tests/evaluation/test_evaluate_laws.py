@@ -111,7 +111,7 @@ def test_more_confidence_means_a_wider_interval(narrow: float, wide: float) -> N
 
 def test_no_predictions_give_empty_tables_with_their_columns() -> None:
     truth = pl.DataFrame({"request": [0], "item": [1], "label": [3]})
-    metrics, diffs = evaluate([], truth, REQUESTS, CONFIG)
+    metrics, diffs, _ = evaluate([], truth, REQUESTS, CONFIG)
     assert metrics.is_empty() and "ci_low" in metrics.columns
     assert diffs.is_empty() and "verdict" in diffs.columns
 

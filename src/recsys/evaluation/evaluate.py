@@ -1,4 +1,4 @@
-"""Predictions and truth in, the table of metrics and the table of differences out."""
+"""Predictions and truth in, the tables of metrics, of differences and of single requests out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,15 +7,30 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from recsys.core.columns import METRIC, SLICE, USER, VARIANT, WINDOW, K
+from recsys.core.columns import METRIC, MODEL, REQUEST, SEED, SLICE, USER, VARIANT, WINDOW, K
 from recsys.evaluation.config import EvaluationConfig
 from recsys.evaluation.measure import Measured, Preference, measure
-from recsys.evaluation.schemas import DIFFERENCES_SCHEMA, METRICS_SCHEMA, PAIRS_SCHEMA
+from recsys.evaluation.schemas import (
+    DIFFERENCES_SCHEMA,
+    METRICS_SCHEMA,
+    PAIRS_SCHEMA,
+    PER_REQUEST_SCHEMA,
+    VALUE,
+)
 from recsys.evaluation.verdict import FEWEST_USERS, holm, judge, p_value
 from recsys.metrics.bootstrap import intervals
 
 Array = NDArray[Any]
 MEAN_SEED = -1
+_NAMES = (MODEL, VARIANT, SEED, WINDOW)
+
+
+class Evaluated(NamedTuple):
+    """Three tables, see `summarise`, `differences` and `single_requests`."""
+
+    metrics: pl.DataFrame
+    differences: pl.DataFrame
+    per_request: pl.DataFrame
 
 
 class _Mean(NamedTuple):
@@ -130,6 +145,35 @@ def _judged(frame: pl.DataFrame, alpha: float) -> pl.DataFrame:
     return frame.with_columns(added).select(DIFFERENCES_SCHEMA.names())
 
 
+def single_requests(measured: Sequence[Measured], requests: pl.DataFrame) -> pl.DataFrame:
+    """Each model's value of each request, for tests of one's own and to put several runs side by side.
+
+    Returns
+    -------
+    DataFrame
+        ``model, variant, seed, window, metric, k, slice, request, user, value``; where a metric is not
+        defined there is no row. Users are codes, -1 unknown.
+    """
+    users = requests[USER].to_numpy()
+    parts = [
+        pl.DataFrame({REQUEST: one.rows, USER: users[one.rows], VALUE: one.values[:, column]})
+        .filter(pl.col(VALUE).is_not_nan())
+        .select(
+            *(pl.lit(name).alias(column) for column, name in zip(_NAMES, one[:4], strict=True)),
+            pl.lit(metric).alias(METRIC),
+            pl.lit(k).alias(K),
+            pl.lit(one.slice).alias(SLICE),
+            REQUEST,
+            USER,
+            VALUE,
+        )
+        .cast(dict(PER_REQUEST_SCHEMA))  # type: ignore[arg-type]
+        for one in measured
+        for column, (metric, k) in enumerate(one.columns)
+    ]
+    return pl.concat(parts) if parts else pl.DataFrame(schema=PER_REQUEST_SCHEMA)
+
+
 def evaluate(
     predictions: pl.DataFrame | Iterable[pl.DataFrame],
     truth: pl.DataFrame,
@@ -138,7 +182,11 @@ def evaluate(
     *,
     slices: Mapping[str, Array] | None = None,
     preference: Preference | None = None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`measure`, then `summarise` and `differences`: the metrics table and the differences table."""
+) -> Evaluated:
+    """`measure`, and the three tables that come of it."""
     measured = measure(predictions, truth, requests, config, slices=slices, preference=preference)
-    return summarise(measured, requests, config), differences(measured, requests, config)
+    return Evaluated(
+        summarise(measured, requests, config),
+        differences(measured, requests, config),
+        single_requests(measured, requests),
+    )

@@ -2,13 +2,33 @@
 
 import polars as pl
 
-from recsys.core.columns import CI_HIGH, CI_LOW, METRIC, MODEL, SEED, SLICE, VARIANT, WINDOW, K, N
+from recsys.core.columns import (
+    CI_HIGH,
+    CI_LOW,
+    METRIC,
+    MODEL,
+    REQUEST,
+    SEED,
+    SLICE,
+    USER,
+    VARIANT,
+    WINDOW,
+    K,
+    N,
+)
+
+VALUE = "value"
 
 _WHERE = {WINDOW: pl.String, METRIC: pl.String, K: pl.Int32, SLICE: pl.String}
 METRICS_SCHEMA = pl.Schema(
     {MODEL: pl.String, VARIANT: pl.String, SEED: pl.Int32}
     | _WHERE
-    | {"value": pl.Float64, CI_LOW: pl.Float64, CI_HIGH: pl.Float64, N: pl.Int64}
+    | {VALUE: pl.Float64, CI_LOW: pl.Float64, CI_HIGH: pl.Float64, N: pl.Int64}
+)
+PER_REQUEST_SCHEMA = pl.Schema(
+    {MODEL: pl.String, VARIANT: pl.String, SEED: pl.Int32}
+    | _WHERE
+    | {REQUEST: pl.Int32, USER: pl.Int32, VALUE: pl.Float64}
 )
 PAIRS_SCHEMA = pl.Schema(
     {"model_a": pl.String, "model_b": pl.String, VARIANT: pl.String}
