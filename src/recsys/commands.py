@@ -37,7 +37,8 @@ _TABLES = "a table in the work folder, linked from the run folder's stages/"
 COMMANDS = {
     "run": Command(
         "do everything: from events and a catalogue to a report, recommendations and a model",
-        "report.html, recommendations/, model/, predictions.parquet, metrics.parquet and manifest.json",
+        "report.html, recommendations/, model/, predictions.parquet, metrics.parquet, per_request.parquet "
+        "and manifest.json",
         (*_DATA, "encoder", "trainer.max_epochs", "select.n", "evaluation.read_test", "scoring.k", "seed",
          "threads", *_RUN),
         stage=False,
@@ -82,7 +83,7 @@ COMMANDS = {
     ),
     "evaluate": Command(
         "predictions, metrics with intervals, and the report",
-        "report.html, predictions.parquet, metrics.parquet",
+        "report.html, predictions.parquet, metrics.parquet, per_request.parquet",
         ("evaluation.read_test", "evaluation.main_metric", "evaluation.main_k", "evaluation.n_boot", *_RUN),
         ("evaluation", "variants", "experiment"),
     ),
