@@ -57,12 +57,11 @@ def test_what_is_excluded_is_replaced(log: EventLog, items: ItemTable) -> None:
     )
     sources = live(log, items, last)
     seen = view.items[: view.n]
-    pool = sources.offer(view, exclude=seen)
+    pool = sources.offer(view, wanted=~np.isin(np.arange(6), seen))
     assert not set(pool.items.tolist()) & set(seen.tolist())
     assert set(sources.offer(view).items.tolist()) & set(seen.tolist())
     assert (
-        sources.offer(view, exclude=np.array([-1, 99], np.int32)).items.tolist()
-        == sources.offer(view).items.tolist()
+        sources.offer(view, wanted=np.ones(6, np.bool_)).items.tolist() == sources.offer(view).items.tolist()
     )
     nearest = pool.sources.index("nearest")
     assert (pool.ranks[:, nearest] > 0).sum() == 2  # masked before, not filtered after
@@ -100,7 +99,7 @@ def test_a_small_catalogue_whole_for_one_user(log: EventLog, items: ItemTable) -
     assert whole.items[: len(few.items)].tolist() == few.items.tolist()
     assert sorted(whole.items.tolist()) == list(range(6))
     assert not whole.ranks[len(few.items) :].any()
-    without = live(log, items, last, config).offer(view, exclude=np.array([2, 5], np.int32))
+    without = live(log, items, last, config).offer(view, wanted=~np.isin(np.arange(6), [2, 5]))
     assert sorted(without.items.tolist()) == [0, 1, 3, 4]
 
 

@@ -132,7 +132,7 @@ def test_excluded_items_are_offered_by_no_source(excluded: list[int]) -> None:
     popular = popular_list(LOG, items, len(LOG.time), config, True)
     live = LiveSources(config, items, popular, None, parity_vectors())
     head = int(heads(LOG, np.array([0], np.int32), np.array([len(LOG.time)]))[0])
-    pool = live.offer(view_of(LOG, head, 0, int(LOG.time[-1])), exclude=np.array(excluded, np.int32))
+    pool = live.offer(view_of(LOG, head, 0, int(LOG.time[-1])), wanted=~np.isin(np.arange(N_ITEMS), excluded))
     assert not set(pool.items.tolist()) & set(excluded)
     assert (len(pool.items) == 0) == (len(excluded) == N_ITEMS)
 

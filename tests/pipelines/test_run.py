@@ -50,8 +50,8 @@ def test_every_stage_works_once_and_the_last_lines_say_where_things_are(toy):
 
 def test_the_run_folder_holds_what_people_look_for(toy):
     assert {path.name for path in toy.run_dir.iterdir()} == {
-        "manifest.json", "metrics.parquet", "model", "per_request.parquet", "predictions.parquet", "recommendations",
-        "report.html", "stages",
+        "manifest.json", "metrics.parquet", "model", "per_request.parquet", "predictions.parquet",
+        "recommendations", "report.html", "stages",
     }  # fmt: skip
     assert sorted(path.name for path in (toy.run_dir / "stages").iterdir()) == sorted(NAMES)
     for name in NAMES:

@@ -303,7 +303,9 @@ def test_covisit_needs_its_lists_and_no_column_that_reads_them(
         return bundle_with(state=state, columns=columns, trees=trees(columns))
 
     def offered(ranker: Ranker) -> list[int]:
-        pool = ranker._live.offer(ranker._view("u0", "state"), np.arange(3, dtype=np.int32))
+        user = int(ranker.bundle.users.encode(["u0"])[0])
+        view = ranker.bundle.state.view(user, ranker.state_time)
+        pool = ranker._live.offer(view, np.arange(N_ITEMS) >= 3)
         ranks = pool.ranks[:, pool.sources.index("covisit")]
         offered = np.flatnonzero(ranks > 0)
         found: list[int] = pool.items[offered[np.argsort(ranks[offered])]].tolist()

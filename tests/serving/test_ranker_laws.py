@@ -163,7 +163,7 @@ def test_a_repeated_event_is_applied_once_and_one_without_id_each_time(ranker: R
 
 
 def test_event_ids_are_forgotten_oldest_first(ranker: Ranker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recsys.serving.ranker.REMEMBERED_EVENTS", 2)
+    monkeypatch.setattr("recsys.serving.observer.REMEMBERED_EVENTS", 2)
     event = {"user_id": "u0", "item_id": "i1", "event_type": "click"}
     ranker.observe([{**event, "event_id": name} for name in ("a", "b", "c")])
     assert ranker.observe([{**event, "event_id": "c"}]).repeated == 1

@@ -193,26 +193,48 @@ class LiveSources:
         self._neighbours, self._vectors = neighbours, vectors
         self._availability = Availability(items)
 
-    def offer(self, view: View, *, exclude: Array | None = None, query: Array | None = None) -> Pool:
+    def offer(
+        self, view: View, *, wanted: Array | None = None, least: int = 0, query: Array | None = None
+    ) -> Pool:
         """The pool of one request.
 
         Parameters
         ----------
         view : View
             Its time decides what can be had.
-        exclude : int32 array, optional
-            Codes that are not wanted in the pool.
+        wanted : bool array, shape (items,), optional
+            The items that may be in the pool, all by default; no source spends a place on another.
+        least : int
+            Where all sources together offer fewer, other wanted items that can be had are appended, in
+            the order of codes.
         query : float32 array, shape (D,), optional
             What ``nearest`` asks with; the mean of the recent items' vectors where none is given.
         """
         mask = self._availability.at(view.time)
-        if exclude is not None and len(exclude):
-            mask = mask.copy()
-            mask[exclude[(exclude >= 0) & (exclude < len(mask))]] = False
+        if wanted is not None:
+            mask = mask & wanted
         offers = {source: self._one(source, view, mask, query) for source in self._config.active()}
         pool = merge(offers, self._items, np.array([view.time]), whole=self._config.whole(self._items))
-        wanted = mask[pool.items]  # the rest of a whole catalogue comes from no source
-        return pool if wanted.all() else pool.take(np.flatnonzero(wanted))
+        keep = mask[pool.items]  # the rest of a whole catalogue comes from no source
+        pool = pool if keep.all() else pool.take(np.flatnonzero(keep))
+        return pool if len(pool.items) >= least else self._filled(pool, mask, least)
+
+    def _filled(self, pool: Pool, mask: Array, least: int) -> Pool:
+        """With further items of the mask, which no source offered."""
+        rest = mask.copy()
+        rest[pool.items] = False
+        more = np.flatnonzero(rest)[: least - len(pool.items)].astype(np.int32)
+        empty = (len(more), len(pool.sources))
+        return pool._replace(
+            offsets=np.array([0, len(pool.items) + len(more)], np.int64),
+            items=np.concatenate([pool.items, more]),
+            ranks=np.concatenate([pool.ranks, np.zeros(empty, np.int16)]),
+            scores=np.concatenate([pool.scores, np.full(empty, np.nan, np.float32)]),
+        )
+
+    def available(self, time: int) -> Array:
+        """The items that can be had at a time: bool, shape (items,)."""
+        return self._availability.at(time)
 
     def _one(self, source: str, view: View, mask: Array, query: Array | None) -> Offers:
         offers = no_offers(1, self._config.depths[source])

@@ -12,6 +12,7 @@ from recsys.core.log import FIRST, LAST
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TUPLE = (c.USER_ID, c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
 NAN = float("nan")
+NOT_APPLIED = "None of the events was applied."
 MOST_POSITION = 32_767  # what the log's int16 holds
 
 
@@ -28,6 +29,12 @@ class GivenEvent(NamedTuple):
     position: int
     event_id: str | None
 
+    @property
+    def facts(self) -> tuple[int, int, float, float, int, int]:
+        """What `State.observe` takes after user and item."""
+        request = 0 if self.from_request else -1  # families ask only whether there was one
+        return self.time, self.kind, self.value, self.price, request, self.position
+
 
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01 UTC; a time without a zone is a ``ValueError``."""
@@ -43,11 +50,9 @@ def _number(value: Any) -> float:
     return number
 
 
-def _one(row: Mapping[str, Any], place: int, now: int, ahead: datetime) -> GivenEvent:
+def _one(row: Mapping[str, Any], what: str, now: int, ahead: datetime, do: str) -> GivenEvent:
     def wrong(column: str, expected: str, found: str) -> DataError:
-        return DataError(
-            f"event {place}, {column}", expected=expected, found=found, do="None of the events was applied."
-        )
+        return DataError(f"{what}, {column}", expected=expected, found=found, do=do)
 
     for column in (c.USER_ID, c.ITEM_ID):
         if row.get(column) is None:
@@ -82,7 +87,9 @@ def _one(row: Mapping[str, Any], place: int, now: int, ahead: datetime) -> Given
         raise wrong("value, price or position", "a number", str(error)) from error
 
 
-def parse_events(events: Any, now: int, ahead: datetime = LAST) -> list[GivenEvent]:
+def parse_events(
+    events: Any, now: int, ahead: datetime = LAST, *, what: str = "event", do: str = NOT_APPLIED
+) -> list[GivenEvent]:
     """Read events in any of their shapes.
 
     Parameters
@@ -94,6 +101,8 @@ def parse_events(events: Any, now: int, ahead: datetime = LAST) -> list[GivenEve
         Microseconds, the time of an event without one.
     ahead : datetime
         No event may be later: a state cannot forget, so one wrong clock would stop every later request.
+    what, do : str
+        What an event is called in errors, and what they say of the others.
 
     Raises
     ------
@@ -101,17 +110,17 @@ def parse_events(events: Any, now: int, ahead: datetime = LAST) -> list[GivenEve
         Names the first event and column that cannot be used.
     """
     rows: Iterable[Any] = events.to_dicts() if hasattr(events, "to_dicts") else events
-    return [_one(_mapping(row, place), place, now, ahead) for place, row in enumerate(rows)]
+    return [
+        _one(_mapping(row, f"{what} {place}", do), f"{what} {place}", now, ahead, do)
+        for place, row in enumerate(rows)
+    ]
 
 
-def _mapping(row: Any, place: int) -> Mapping[str, Any]:
+def _mapping(row: Any, what: str, do: str) -> Mapping[str, Any]:
     if isinstance(row, Mapping):
         return row
     if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (3, 4):
         return dict(zip(TUPLE, row, strict=False))
     raise DataError(
-        f"event {place}",
-        expected=f"a mapping of columns, or a tuple {', '.join(TUPLE)}",
-        found=repr(row),
-        do="None of the events was applied.",
+        what, expected=f"a mapping of columns, or a tuple {', '.join(TUPLE)}", found=repr(row), do=do
     )

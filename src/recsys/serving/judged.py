@@ -1,9 +1,12 @@
-"""What the trees say of rows."""
+"""What the trees say of rows, and the answer that is made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
+
+from recsys.serving.answers import Answer
 
 Array = NDArray[Any]
 
@@ -17,3 +20,9 @@ class Judged(NamedTuple):
     def take(self, places: Any) -> "Judged":
         """Of some rows."""
         return Judged(self.scores[places], {name: chance[places] for name, chance in self.chances.items()})
+
+
+def answer_of(item_ids: Sequence[str], judged: Judged) -> Answer:
+    """The answer that holds some rows, best first."""
+    ranks = np.arange(1, len(item_ids) + 1, dtype=np.int32)
+    return Answer(tuple(item_ids), judged.scores, ranks, **judged.chances)

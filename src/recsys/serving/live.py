@@ -1,6 +1,7 @@
 """Candidates and features of one request, from the bundle's state as it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
 from recsys.ranking.first_stage import FIRST_STAGE, select, select_top
+from recsys.serving.asker import Asker
 from recsys.serving.bundle import Bundle, bundle_error
 from recsys.serving.frame import ColumnPlan
 from recsys.serving.new_items import NewItems
@@ -37,7 +39,7 @@ class LiveFeatures:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self._bundle, self._state = bundle, bundle.state
+        self._bundle = bundle
         vectors, dims = bundle.vectors, 0
         if vectors is not None:
             dims = vectors.raw.shape[1]
@@ -71,16 +73,21 @@ class LiveFeatures:
             )
         self._sources = LiveSources(bundle.candidates, bundle.state.items, bundle.popular, lists, asked)
 
-    def offer(self, view: View, exclude: Array | None = None) -> Pool:
-        """The pool of one request; no source offers what is excluded."""
-        return self._sources.offer(view, exclude=exclude, query=self._query(view))
+    def offer(self, view: View, wanted: Array | None = None, least: int = 0) -> Pool:
+        """The pool of one request; see `recsys.candidates.sources.LiveSources.offer`."""
+        return self._sources.offer(view, wanted=wanted, least=least, query=self._query(view))
 
-    def select(self, view: View, pool: Pool) -> Pool:
-        """The rows of a pool that are worth all columns, as the reranker's own rows were chosen."""
+    def available(self, time: int) -> Array:
+        """The items that can be had at a time: bool, shape (items,)."""
+        return self._sources.available(time)
+
+    def select(self, asker: Asker, pool: Pool, least: int = 0) -> Pool:
+        """The rows of a pool that are worth all columns, as the reranker's own were chosen; or ``least``."""
         config = self._bundle.select
+        config = replace(config, n=max(config.n, least)) if least > config.n else config
         if self._first is None:
             return pool.take(select(pool.offsets, pool.ranks, pool.sources, config))
-        scores = self._first_scores(self._described(view, pool.items, {}))
+        scores = self._first_scores(self._described(asker, pool.items, {}))
         return pool.take(select_top(pool.offsets, scores, config.n))
 
     def _first_scores(self, described: Mapping[str, Array]) -> Array:
@@ -99,7 +106,7 @@ class LiveFeatures:
 
     def values(
         self,
-        view: View,
+        asker: Asker,
         codes: Array,
         unknown: Mapping[int, Mapping[str, Any]],
         context: Mapping[str, float] | None,
@@ -109,7 +116,7 @@ class LiveFeatures:
 
         Parameters
         ----------
-        view : View
+        asker : Asker
         codes : int32 array, shape (items,)
             -1 unknown.
         unknown : mapping of place to an item's columns
@@ -123,7 +130,7 @@ class LiveFeatures:
         float32 array, shape (items, columns)
         """
         bundle, n = self._bundle, len(codes)
-        values = self._described(view, codes, unknown)
+        values = self._described(asker, codes, unknown)
         for block in self._plan.blocks:
             if block == "first_stage":
                 values[block] = self._first_scores(values)[:, None]
@@ -132,25 +139,40 @@ class LiveFeatures:
                 for place, given in unknown.items():
                     values[block][place] = bundle.item_attributes.encode(given, ITEM_PREFIX)
             elif block == "user":
-                values[block] = bundle.user_attributes.of(np.full(1, view.user)).repeat(n, axis=0)
+                values[block] = bundle.user_attributes.of(np.full(1, asker.user)).repeat(n, axis=0)
             elif block == "context":
                 values[block] = np.tile(self._context_row(context or {}), (n, 1))
             elif block == "sources":
-                values[block] = self._source_columns(view, codes, pool)
+                values[block] = self._source_columns(asker.view, codes, pool)
         return self._plan.put(values)
 
     def _described(
-        self, view: View, codes: Array, unknown: Mapping[int, Mapping[str, Any]]
+        self, asker: Asker, codes: Array, unknown: Mapping[int, Mapping[str, Any]]
     ) -> dict[str, Array]:
         """Behaviour and interest columns of some items, where the trees or the first stage read them."""
         bundle, stored = self._bundle, self._bundle.vectors
         values: dict[str, Array] = {}
         if "state" in self._wanted:
-            values["state"] = self._state.read(view, codes)
+            values["state"] = asker.state.read(asker.view, codes)
         if "interest" in self._wanted and bundle.tower is not None and stored is not None:
             tuned, raw = self._new_items.vectors(unknown, len(codes)) if unknown else (None, None)
-            values["interest"] = score_view(bundle.tower, stored.tuned, stored.raw, view, codes, tuned, raw)
+            values["interest"] = score_view(
+                bundle.tower, stored.tuned, stored.raw, asker.view, codes, tuned, raw
+            )
         return values
+
+    def text_vector(self, code: int, given: Mapping[str, Any] | None) -> Array | None:
+        """What an item's text says before any training: float32 (dims,), None where nothing is known."""
+        stored = self._bundle.vectors
+        if stored is None:
+            return None
+        if 0 <= code < len(stored.raw):
+            found: Array = np.asarray(stored.raw[code])
+        elif given is not None:
+            found = self._new_items.vectors({0: given}, 1)[1][0]
+        else:
+            return None
+        return None if np.isnan(found).any() else found
 
     def _context_row(self, context: Mapping[str, float]) -> Array:
         given = {name.removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}

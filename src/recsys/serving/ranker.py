@@ -4,29 +4,29 @@ Needs neither torch nor LightGBM, MLflow or Hydra; polars only where a frame is 
 """
 
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.core.log import LAST, View
 from recsys.serving.answers import Answer, Observed
+from recsys.serving.asked_items import asked_items
+from recsys.serving.asker import asker_of
 from recsys.serving.bundle import Bundle
-from recsys.serving.events import EPOCH, microseconds, parse_events
-from recsys.serving.judged import Judged
+from recsys.serving.eligible import Where, eligible
+from recsys.serving.judged import Judged, answer_of
 from recsys.serving.last_steps import LastSteps
 from recsys.serving.live import LiveFeatures
-from recsys.serving.new_items import described_by_id
+from recsys.serving.many import answer_many
+from recsys.serving.observer import At, Observer
+from recsys.serving.similar import By, SimilarItems
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Array = NDArray[Any]
-At = datetime | Literal["state"] | None
-AHEAD = timedelta(days=1)  # how far the clocks of those who report events may run before ours
-REMEMBERED_EVENTS = 200_000  # event ids that a repetition is looked for among
 
 
 class Ranker:
@@ -44,12 +44,11 @@ class Ranker:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.columns = bundle, bundle.columns
-        self._state, self._users, self._items = bundle.state, bundle.users, bundle.items
-        self._state_time = bundle.state_time
-        self._lock = threading.RLock()
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._items, self._lock = bundle.items, threading.RLock()
+        self._told = Observer(bundle)
         self._live = LiveFeatures(bundle)
         self._last = LastSteps(bundle)
+        self._similar = SimilarItems(bundle, self._live.text_vector)
 
     @classmethod
     def load(cls, path: str | Path, *, verify: bool = False) -> "Ranker":
@@ -72,18 +71,19 @@ class Ranker:
     @property
     def state_time(self) -> int:
         """Microseconds: the latest event that the state has seen."""
-        return self._state_time
+        return self._told.time
 
     @property
     def position(self) -> int:
         """How many events the state has seen."""
-        return self._state.position
+        return self.bundle.state.position
 
     def rank(
         self,
         user_id: str | None = None,
         item_ids: Iterable[str] | None = None,
         *,
+        history: Iterable[Any] | None = None,
         items: Sequence[Mapping[str, Any]] = (),
         at: At = None,
         context: Mapping[str, float] | None = None,
@@ -98,6 +98,9 @@ class Ranker:
         item_ids : iterable of str, optional
             What to rank; those of ``items`` if left out. An unknown item is ranked by what is left
             without its code; one that stands twice is scored once and stands twice in the answer.
+        history : iterable, optional
+            In the place of a user: what somebody did, as (item_id, event_type, timestamp), as mappings, or
+            as a polars frame of these columns. It is not remembered.
         items : sequence of mappings
             Descriptions (item_id, title, ...) of items that the catalogue may not know: their texts are
             encoded on the spot where the bundle has its text tower.
@@ -118,31 +121,27 @@ class Ranker:
         Raises
         ------
         ValueError
-            For a time without zone or before what the state has seen, ``k`` below 1, one of ``items``
-            without an item_id, or a word in a numeric column of ``items`` or ``context``.
+            For a time without zone or before what the state has seen, a user and a history at once, an event
+            of the history that cannot be used, ``k`` below 1, one of ``items`` without an item_id, or a word
+            in a numeric column of ``items`` or ``context``.
         """
         k = _checked(k)
-        described = described_by_id(items)
-        ids = [str(item) for item in item_ids] if item_ids is not None else list(described)
-        distinct = list(dict.fromkeys(ids))
+        asked = asked_items(item_ids, items)
         with self._lock:
-            view = self._view(user_id, at)
-            if not ids:
+            asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
+            if not asked.ids:
                 return self._nothing()
-            codes = self._items.encode(distinct)
-            unknown = {
-                place: described[distinct[place]]
-                for place in np.flatnonzero(codes < 0).tolist()
-                if distinct[place] in described
-            }
-            judged = self._judge(self._live.values(view, codes, unknown, context))
-        if len(distinct) < len(ids):
-            place_of = {item: place for place, item in enumerate(distinct)}
-            at_row = [place_of[item] for item in ids]
-            judged, codes = judged.take(at_row), codes[at_row]
-            unknown = {row: unknown[place] for row, place in enumerate(at_row) if place in unknown}
-        best = self._last.places(view.time, ids, codes, judged, k, unknown)
-        return _answer([ids[i] for i in best], judged.take(best))
+            codes, unknown = asked.among(self._items)
+            judged = self._judge(self._live.values(asker, codes, unknown, context))
+        if asked.repeats:
+            judged, codes = judged.take(asked.places), codes[asked.places]
+            unknown = asked.repeated(unknown)
+        best = self._last.places(asker.view.time, asked.ids, codes, judged, k, unknown)
+        return answer_of([asked.ids[i] for i in best], judged.take(best))
+
+    def rank_many(self, requests: "pl.DataFrame", *, at: At = None, k: int | None = None) -> "pl.DataFrame":
+        """Answer a frame of requests in one frame; see `recsys.serving.many.answer_many`."""
+        return answer_many(self, requests, at, k)
 
     def features(
         self,
@@ -154,15 +153,17 @@ class Ranker:
     ) -> Array:
         """What the trees see: float32, shape (items, `columns`), in the order of ``item_ids``."""
         with self._lock:
-            view = self._view(user_id, at)
-            return self._live.values(view, self._items.encode([str(item) for item in item_ids]), {}, context)
+            asker = asker_of(self.bundle, user_id, None, self._told.moment(at))
+            return self._live.values(asker, self._items.encode([str(item) for item in item_ids]), {}, context)
 
     def recommend(
         self,
         user_id: str | None = None,
         k: int = 10,
         *,
+        history: Iterable[Any] | None = None,
         exclude_seen: bool = True,
+        where: Where = None,
         at: At = None,
         context: Mapping[str, float] | None = None,
     ) -> Answer:
@@ -170,29 +171,81 @@ class Ranker:
 
         Parameters
         ----------
-        user_id, k, at, context
+        user_id, k, history, at, context
             As in `rank`.
         exclude_seen : bool
             Leave out the items of the user's recent history; no source offers them.
+        where : bool array, mapping or iterable of str, optional
+            Which items may be recommended: a bool for each item in the order of ``bundle.items``, an item
+            column and the value or values that it must have (``{"category": "lamps"}``), or item ids. No
+            source spends a place on another item.
 
         Returns
         -------
         Answer
-            Fewer than ``k`` items where the sources offer fewer, or the bundle's rules bar or cap some.
+            Fewer than ``k`` items only where fewer may be given, or the bundle's rules bar or cap some.
+
+        Raises
+        ------
+        ValueError
+            As in `rank`; and for a ``where`` that names no column of items.
         """
         limit = _checked(k)
         with self._lock:
-            view = self._view(user_id, at)
-            exclude = view.items[: view.n] if exclude_seen else None
-            pool = self._live.offer(view, exclude)
-            rows = self._live.select(view, pool)
-            codes = np.concatenate([rows.items, self._last.pinned(rows.items)])
+            asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
+            some = wanted = eligible(self.bundle, where)
+            if exclude_seen and asker.view.n:
+                wanted = np.ones(len(self._items), np.bool_) if some is None else some.copy()
+                wanted[asker.view.items[: asker.view.n]] = False
+            # so many whatever k is: a longer list begins with the shorter one
+            pool = self._live.offer(asker.view, wanted, max(k, self.bundle.select.n))
+            rows = self._live.select(asker, pool, k)
+            pinned = self._last.pinned(rows.items)
+            codes = np.concatenate([rows.items, pinned if some is None else pinned[some[pinned]]])
             if not len(codes):
                 return self._nothing()
-            judged = self._judge(self._live.values(view, codes, {}, context, rows))
+            judged = self._judge(self._live.values(asker, codes, {}, context, rows))
             ids = self._items.decode(codes) if self._last.any else ()
-            best = self._last.places(view.time, ids, codes, judged, limit)
-            return _answer(self._items.decode(codes[best]), judged.take(best))
+            best = self._last.places(asker.view.time, ids, codes, judged, limit)
+            return answer_of(self._items.decode(codes[best]), judged.take(best))
+
+    def similar(
+        self,
+        item: str | Mapping[str, Any],
+        k: int = 10,
+        *,
+        by: By = "both",
+        where: Where = None,
+        at: At = None,
+    ) -> Answer:
+        """The ``k`` items of the catalogue most like one.
+
+        Parameters
+        ----------
+        item : str or mapping
+            An item id, or the description (item_id, title, ...) of an item that the catalogue may not know.
+        k : int
+        by : {"text", "behaviour", "both"}
+            What their texts say, what users did after it, or both; see
+            `recsys.serving.similar.SimilarItems.of`.
+        where, at
+            As in `recommend`.
+
+        Returns
+        -------
+        Answer
+            Scores are of this question alone. Empty for an item of which nothing is known.
+
+        Raises
+        ------
+        ValueError
+            As in `recommend`; for another ``by``, and for ``by="text"`` on a bundle without vectors.
+        """
+        limit = _checked(k) or k
+        with self._lock:
+            wanted, some = self._live.available(self._told.moment(at)), eligible(self.bundle, where)
+            codes, scores = self._similar.of(item, limit, by, wanted if some is None else wanted & some)
+            return answer_of(self._items.decode(codes), Judged(scores, {}))
 
     def _judge(self, values: Array) -> Judged:
         """What the trees say of rows."""
@@ -201,7 +254,7 @@ class Ranker:
 
     def _nothing(self) -> Answer:
         """No items, in the form that some would have."""
-        return _answer([], self._judge(np.empty((0, len(self.columns)), np.float32)))
+        return answer_of([], self._judge(np.empty((0, len(self.columns)), np.float32)))
 
     def observe(self, events: Any) -> Observed:
         """Tell the model what happened; the next call knows it.
@@ -224,74 +277,10 @@ class Ranker:
             was applied.
         """
         with self._lock:
-            given = parse_events(events, self._now(), self._ahead())
-            codes = self._items.encode([event.item_id for event in given])
-            fresh = [self._first_time(event.event_id) for event in given]
-            keep = [i for i, new in enumerate(fresh) if new and codes[i] >= 0]
-            before = len(self._users)
-            users = self._users.extend([given[i].user_id for i in keep])
-            if len(self._users) > before:
-                self._state.grow(len(self._users), self._state.items)
-            for user, i in zip(users.tolist(), keep, strict=True):
-                event = given[i]
-                self._state.observe(
-                    user,
-                    int(codes[i]),
-                    event.time,
-                    event.kind,
-                    event.value,
-                    event.price,
-                    0 if event.from_request else -1,  # families ask only whether there was one
-                    event.position,
-                )
-                self._state_time = max(self._state_time, event.time)
-        repeated = len(given) - sum(fresh)
-        unknown = len(given) - repeated - len(keep)
-        return Observed(len(keep), repeated, unknown, len(self._users) - before)
-
-    def _first_time(self, event_id: str | None) -> bool:
-        if event_id is None:
-            return True
-        if event_id in self._seen:
-            return False
-        self._seen[event_id] = None
-        if len(self._seen) > REMEMBERED_EVENTS:
-            self._seen.popitem(last=False)
-        return True
-
-    def _now(self) -> int:
-        """The wall clock; never before what the state has seen, and that itself where nothing has a clock."""
-        return max(time.time_ns() // 1_000, self._state_time) if self.bundle.clock else self._state_time
-
-    def _ahead(self) -> datetime:
-        """The latest time that an event may have: by the wall clock, or by a bundle that is ahead of it."""
-        if not self.bundle.clock:
-            return LAST
-        return max(datetime.now(UTC), EPOCH + timedelta(microseconds=self.bundle.state_time)) + AHEAD
-
-    def _view(self, user_id: str | None, at: At) -> View:
-        moment = self._now() if at is None else self._state_time
-        if isinstance(at, datetime):
-            asked = microseconds(at)
-            if self.bundle.clock:
-                if asked < self._state_time:
-                    raise ValueError(
-                        f"at={at.isoformat()} lies before the latest event that the state has seen, "
-                        f"{(EPOCH + timedelta(microseconds=self._state_time)).isoformat()}, and a state "
-                        'cannot forget: ask for a later time, or at="state"'
-                    )
-                moment = asked
-        elif at not in (None, "state"):
-            raise ValueError(f'at must be a datetime with a time zone, "state" or None, found {at!r}')
-        user = -1 if user_id is None else int(self._users.encode([str(user_id)])[0])
-        return self._state.view(user, moment)
+            return self._told.apply(events)
 
 
 def _checked(k: int | None) -> int | None:
     if k is not None and k < 1:
         raise ValueError(f"k must be at least 1, found {k}")
     return k
-
-
-def _answer(ids: Sequence[str], judged: Judged) -> Answer:
-    return Answer(tuple(ids), judged.scores, np.arange(1, len(ids) + 1, dtype=np.int32), **judged.chances)

@@ -1,0 +1,90 @@
+"""Who asks: a user that the state knows, nobody, or a history that comes with the request."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from recsys.core import columns as c
+from recsys.core.log import View
+from recsys.serving.bundle import Bundle
+from recsys.serving.events import EPOCH, parse_events
+from recsys.state.store import State
+
+HISTORY_TUPLE = (c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
+NOTHING_DONE = "Nothing was ranked."
+
+
+class Asker(NamedTuple):
+    """One request's user.
+
+    Parameters
+    ----------
+    view : View
+        The last interactions, as of the request.
+    state : State
+        What reads the user's own counts: the bundle's, or one of this history alone.
+    user : int
+        Code of the user's free columns, -1 unknown.
+    """
+
+    view: View
+    state: State
+    user: int
+
+
+def asker_of(bundle: Bundle, user_id: str | None, history: Iterable[Any] | None, time: int) -> Asker:
+    """The user of an id, whose history is empty where it is unknown; or the history, where one is given.
+
+    Raises
+    ------
+    ValueError
+        Both are given, or as `of_history` has it.
+    """
+    if history is not None:
+        if user_id is not None:
+            raise ValueError(f"expected a user or a history; found the user {user_id!r} and a history")
+        return of_history(bundle, history, time)
+    user = -1 if user_id is None else int(bundle.users.encode([str(user_id)])[0])
+    return Asker(bundle.state.view(user, time), bundle.state, user)
+
+
+def of_history(bundle: Bundle, history: Iterable[Any], time: int) -> Asker:
+    """Somebody who did these things, and of whom nothing else is known.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Its state is read and not changed: what all users share does not count these events.
+    history : polars frame, or iterable of mappings or of tuples
+        Columns as in the events table, less user_id; a tuple is item_id, event_type, timestamp. Events of
+        unknown items are left out; one without a timestamp is taken to be the latest.
+    time : int
+        Microseconds, of the request.
+
+    Raises
+    ------
+    ValueError
+        Names the event that cannot be used, or that lies after the request.
+    """
+    rows = history.to_dicts() if hasattr(history, "to_dicts") else history
+    events = parse_events([_row(row) for row in rows], time, what="history", do=NOTHING_DONE)
+    for place, event in enumerate(events):
+        if bundle.clock and event.time > time:
+            late, asked = (EPOCH + timedelta(microseconds=at) for at in (event.time, time))
+            raise ValueError(
+                f"history {place} lies after the request: {late.isoformat()}, asked at {asked.isoformat()}"
+            )
+    codes = bundle.items.encode([event.item_id for event in events])
+    state = bundle.state.scratch()
+    for place in sorted(range(len(events)), key=lambda i: events[i].time):
+        if codes[place] >= 0:
+            event = events[place]._replace(time=min(events[place].time, time))
+            state.observe(0, int(codes[place]), *event.facts)
+    return Asker(state.view(0, time), state, -1)
+
+
+def _row(row: Any) -> Any:
+    """With a user, as an event has one; what is neither a mapping nor a tuple is left to be refused."""
+    if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (2, 3):
+        row = dict(zip(HISTORY_TUPLE, row, strict=False))
+    return {**row, c.USER_ID: ""} if isinstance(row, Mapping) else row

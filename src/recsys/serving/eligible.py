@@ -1,0 +1,73 @@
+"""Which items of the catalogue a request may be given: ids, a mask, or conditions on item columns."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsys.core import columns as c
+from recsys.features.attributes import ITEM_PREFIX, as_number
+from recsys.serving.bundle import Bundle
+
+Array = NDArray[Any]
+Where = Iterable[str] | Mapping[str, Any] | Array | None
+
+
+def eligible(bundle: Bundle, where: Where) -> Array | None:
+    """The items that satisfy a condition: bool, shape (items,); None where there is none.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    where : bool array, mapping or iterable of str, optional
+        A bool for each item, in the order of the bundle's codes; or an item column and the value, or the
+        list of values, that it must have, all of them together; or the ids themselves. Unknown ids and
+        values are of no item.
+
+    Raises
+    ------
+    ValueError
+        For a column that items do not have, a mask of another length, or one string.
+    """
+    if where is None:
+        return None
+    n = len(bundle.items)
+    if isinstance(where, np.ndarray) and where.dtype == np.bool_:
+        if where.shape != (n,):
+            raise ValueError(f"where: expected a bool for each of the {n} items; found shape {where.shape}")
+        return where
+    if isinstance(where, str):
+        raise ValueError(
+            f"where: expected item ids, a mask, or columns and their values; found the word {where!r}"
+        )
+    if isinstance(where, Mapping):
+        masks = [_has(bundle, str(column), values) for column, values in where.items()]
+        return np.logical_and.reduce(masks) if masks else np.ones(n, np.bool_)
+    mask = np.zeros(n, np.bool_)
+    codes = bundle.items.encode([str(item) for item in where])
+    mask[codes[codes >= 0]] = True
+    return mask
+
+
+def _has(bundle: Bundle, column: str, values: Any) -> Array:
+    """The items whose column holds one of some values."""
+    listed = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    attributes, name = bundle.item_attributes, ITEM_PREFIX + column
+    codes = np.arange(len(bundle.items))
+    if name in attributes.names:
+        held = attributes.of(codes)[:, attributes.names.index(name)]
+        wanted = [
+            attributes.encode({column: value}, ITEM_PREFIX)[attributes.names.index(name)] for value in listed
+        ]
+    elif column == c.PRICE:
+        held = bundle.state.items.price[codes]
+        wanted = [as_number(value, f"where, column {column}") for value in listed]
+    else:
+        there = [known.removeprefix(ITEM_PREFIX) for known in attributes.names]
+        raise ValueError(
+            f"where: expected item columns among {', '.join(dict.fromkeys((c.PRICE, *there)))}; "
+            f"found {column!r}"
+        )
+    found: Array = np.isin(held, np.array(wanted, np.float32))
+    return found & ~np.isnan(held)
