@@ -31,7 +31,7 @@ def answer_many(ranker: "Ranker", requests: "pl.DataFrame", at: At, k: int | Non
     Returns
     -------
     DataFrame
-        request_id (the row's number where requests are not named), user_id, rank, item_id, score, and p_click,
+        request_id (the row's number where none is named), user_id, rank, item_id, score, and p_click,
         p_purchase where the bundle has them. Requests in the order given, best first.
 
     Raises
