@@ -13,7 +13,7 @@ import pandas as pd
 import recsys
 from recsys.core import columns as c
 from recsys.serving.answers import Answer
-from recsys.serving.bundle import read_manifest
+from recsys.serving.bundle import bundle_error, read_manifest
 from recsys.serving.ranker import Ranker
 
 with warnings.catch_warnings():  # mlflow warns of its own type hints when it is imported
@@ -142,6 +142,34 @@ def log_bundle(
             metadata={"engine": manifest["engine"], "users": manifest["users"], "items": manifest["items"]},
         )
     return str(logged.model_uri)
+
+
+def logged_folder(uri: str) -> Path:
+    """The model folder behind an MLflow URI, as `log_bundle` logged it.
+
+    Parameters
+    ----------
+    uri : str
+        ``models:/name@alias``, ``models:/name/version`` or ``runs:/...``, in the store that
+        ``mlflow.set_tracking_uri`` or the environment's MLFLOW_TRACKING_URI names.
+
+    Raises
+    ------
+    BundleError
+        There is no such model, or it holds no bundle.
+    """
+    try:
+        model = Path(mlflow.artifacts.download_artifacts(uri))
+        told = mlflow.models.Model.load(str(model)).flavors["python_function"]
+        copied = (told.get("artifacts") or {}).get(BUNDLE)
+        return model / copied["path"] if copied else Path(told["config"][BUNDLE])
+    except (mlflow.exceptions.MlflowException, OSError, KeyError) as error:
+        raise bundle_error(
+            f"the model {uri}",
+            "a model that log_bundle logged, in the store that MLFLOW_TRACKING_URI names",
+            str(error).partition("\n")[0],
+            "Name its store and version, or give the folder model/ of a run.",
+        ) from error
 
 
 mlflow.models.set_model(RecsysModel())

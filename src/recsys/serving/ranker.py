@@ -21,6 +21,7 @@ from recsys.serving.last_steps import LastSteps
 from recsys.serving.live import LiveFeatures
 from recsys.serving.many import answer_many
 from recsys.serving.observer import At, Observer
+from recsys.serving.registry import model_folder
 from recsys.serving.similar import By, SimilarItems
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Ranker:
         Parameters
         ----------
         path : path
-            The folder ``model/`` of a run.
+            The folder ``model/`` of a run, or where mlflow is installed the URI of a logged model, such as
+            ``models:/recsys@champion`` (see `recsys.serving.registry.model_folder`).
         verify : bool
             Compare every file with its hash; sizes are always compared.
 
@@ -66,7 +68,7 @@ class Ranker:
         BundleError
             For a missing, damaged or foreign folder, or trees that name columns it cannot give.
         """
-        return cls(Bundle.load(path, verify=verify))
+        return cls(Bundle.load(model_folder(path), verify=verify))
 
     @property
     def state_time(self) -> int:
