@@ -23,7 +23,7 @@ class Config:
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Write the best items of every user that the bundle knows."""
-    ranker = Ranker.load(inputs["bundle"] / MODEL)
+    ranker = Ranker.load(inputs["bundle"] / MODEL, chances=config.scoring.chances)
     users = ranker.bundle.users.decode(np.arange(len(ranker.bundle.users)))
     scored = score_users(ranker, users, out / RECOMMENDATIONS, config.scoring)
     return Facts(rows={"users": scored.users, "recommendations": scored.rows})

@@ -96,7 +96,7 @@ COMMANDS = {
     "score": Command(
         "recommendations for all users",
         "recommendations/",
-        ("scoring.k", "scoring.exclude_seen", "scoring.partition_size", *_RUN),
+        ("scoring.k", "scoring.exclude_seen", "scoring.chances", "scoring.partition_size", *_RUN),
         ("scoring",),
     ),
     "export-vectors": Command(
@@ -156,6 +156,7 @@ SETTINGS = {
     "evaluation.n_boot": "bootstrap draws behind each interval",
     "scoring.k": "items a user",
     "scoring.exclude_seen": "whether what a user had lately is left out",
+    "scoring.chances": "false: quicker, without the chances of a click and of a purchase",
     "scoring.partition_size": "users a file",
     "vectors.dims": "how many numbers of each vector are kept; 0: all",
     "vectors.dtype": "float32, float16, or int8 with one scale an item",

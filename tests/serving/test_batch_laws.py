@@ -79,10 +79,12 @@ def test_wherever_it_was_killed_it_ends_with_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    "change", [{"k": 4}, {"exclude_seen": False}, {"partition_size": 5}], ids=["k", "seen", "size"]
+    "change",
+    [{"k": 4}, {"exclude_seen": False}, {"partition_size": 5}, {"chances": False}],
+    ids=["k", "seen", "size", "chances"],
 )
 def test_another_config_is_scored_again(ranker: Ranker, tmp_path: Path, change: dict[str, int]) -> None:
-    settings = {"k": 3, "exclude_seen": True, "partition_size": 4}
+    settings = {"k": 3, "exclude_seen": True, "partition_size": 4, "chances": True}
     score_users(ranker, USERS, tmp_path / "out", BatchConfig(**settings))  # type: ignore[arg-type]
     done = score_users(ranker, USERS, tmp_path / "out", BatchConfig(**(settings | change)))  # type: ignore[arg-type]
     assert done.skipped == 0 and done.written > 0

@@ -1,5 +1,6 @@
 """Chances of a click and a purchase, in answers and in recommendations, where the bundle has them."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,45 @@ def test_recommendations_carry_them_too(model: Path, tmp_path: Path) -> None:
     answer = ranker.recommend("u1", 3, exclude_seen=False, at="state")
     rows = frame.filter(pl.col("user_id") == "u1")
     assert rows["p_click"].to_list() == answer.chances["p_click"].astype("float32").tolist()
+
+
+def test_a_ranker_without_chances_answers_the_same_and_has_none(model: Path) -> None:
+    ours, plain = Ranker.load(model), Ranker.load(model, chances=False)
+    assert plain.bundle.probabilities is None
+    for with_, without in (
+        (ours.rank("u1", ITEMS, at="state"), plain.rank("u1", ITEMS, at="state")),
+        (ours.recommend("u1", 3, at="state"), plain.recommend("u1", 3, at="state")),
+        (ours.rank("u1", []), plain.rank("u1", [])),
+    ):
+        assert without.item_ids == with_.item_ids
+        assert without.scores.tolist() == with_.scores.tolist()
+        assert with_.p_click is not None and without.p_click is None and without.p_purchase is None
+
+
+def test_an_order_by_value_is_kept_without_chances_in_answers(model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(model, tmp_path / "model")
+    told = json.loads((folder / "manifest.json").read_text())
+    told["rules"]["order_by"] = "value"
+    (folder / "manifest.json").write_text(json.dumps(told))
+    ours, plain = Ranker.load(folder), Ranker.load(folder, chances=False)
+    answer = plain.rank("u1", ITEMS, at="state")
+    assert answer.item_ids == ours.rank("u1", ITEMS, at="state").item_ids
+    assert answer.item_ids != Ranker.load(model).rank("u1", ITEMS, at="state").item_ids
+    assert answer.chances == {}
+
+
+def test_recommendations_without_chances_are_other_recommendations(model: Path, tmp_path: Path) -> None:
+    ours, plain = Ranker.load(model), Ranker.load(model, chances=False)
+    bare = ["user_id", "rank", "item_id", "score", "model"]
+    whole = pl.read_parquet(
+        score_users(ours, ["u0"], tmp_path / "out", BatchConfig(k=3)).folder / "*.parquet"
+    )
+    for ranker, config in ((plain, BatchConfig(k=3)), (ours, BatchConfig(k=3, chances=False))):
+        done = score_users(ranker, ["u0"], tmp_path / "out", config)  # in the place of those with chances
+        assert done.written == 1
+        frame = pl.read_parquet(done.folder / "*.parquet")
+        assert frame.columns == bare
+        assert frame.equals(whole.select(bare))
 
 
 def test_probabilities_of_other_columns_are_refused(

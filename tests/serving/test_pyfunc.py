@@ -38,6 +38,7 @@ def test_a_logged_bundle_answers_like_the_ranker(folder: Path, limit: float) -> 
     copied = (Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts").is_dir()
     assert copied == (limit > 0)
     assert model.metadata.signature.inputs.input_names() == ["user_id", "item_ids"]
+    assert not model.unwrap_python_model()._ranker.chances  # which its output would not have
 
 
 def test_a_logged_model_is_opened_by_its_name(folder: Path) -> None:
@@ -50,9 +51,7 @@ def test_a_logged_model_is_opened_by_its_name(folder: Path) -> None:
     for name in (uri, "models:/recsys@champion", "models:/recsys/2"):
         answer = Ranker.load(name).rank("u1", ["i1", "i2", "i3"], at="state")
         assert answer.item_ids == plain.item_ids and answer.scores.tolist() == plain.scores.tolist()
-    with pytest.raises(
-        BundleError, match="models:/recsys@challenger: expected a model that log_bundle"
-    ):
+    with pytest.raises(BundleError, match="models:/recsys@challenger: expected a model that log_bundle"):
         Ranker.load("models:/recsys@challenger")
 
 

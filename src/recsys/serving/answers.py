@@ -27,7 +27,8 @@ class Answer:
         From 1.
     p_click, p_purchase : float64 array, shape (items,), or None
         Chances that the item is clicked and bought where it is shown, at the display position that the
-        bundle's ``probabilities.position`` states; None where the bundle has learned none. Where
+        bundle's ``probabilities.position`` states; None where the bundle has learned none, or was loaded
+        with ``chances=False``. Where
         requests without a label were left out (``requests.only_with_truth``, as by default where the whole
         catalogue is ranked), they are chances within lists that get something.
     """

@@ -41,11 +41,14 @@ class BatchConfig:
         Leave out the items of the user's recent history.
     partition_size : int
         Users in one file: what is in memory at a time.
+    chances : bool
+        Whether the chances of a click and of a purchase are written, where the bundle has them.
     """
 
     k: int = 10
     exclude_seen: bool = True
     partition_size: int = 1_000
+    chances: bool = True
 
     def __post_init__(self) -> None:
         check_numbers(self, "scoring", k=at_least(1), partition_size=at_least(1))
@@ -81,6 +84,7 @@ def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
         "model": ranker.bundle.manifest["model"],
         "position": ranker.position,
         "time": ranker.state_time,
+        "chances": ranker.chances,
         "config": asdict(config),
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
@@ -101,7 +105,7 @@ def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> 
         items.extend(answer.item_ids)
         ranks.append(answer.ranks)
         scores.append(answer.scores)
-        for name, chance in answer.chances.items():
+        for name, chance in answer.chances.items() if config.chances else ():
             chances.setdefault(name, []).append(chance)
     n = len(users)
     frame = pl.DataFrame(
@@ -154,7 +158,7 @@ def score_users(
         One that stands twice is scored once; an unknown one gets what a user without history gets.
     out_folder : path
         Gets ``part-*.parquet`` (user_id, rank, item_id, score, model, and p_click and p_purchase where
-        the bundle has them) and ``manifest.json``. Replaced as
+        the ranker gives them and the config wants them) and ``manifest.json``. Replaced as
         a whole. The same model, users and config give the same bytes, and are not scored again.
     config : BatchConfig, optional
 

@@ -74,10 +74,10 @@ class Bundle:
     select: SelectConfig
     first_stage: Linear | None  # what orders the pool, where select.by says so
     rules: RulesConfig  # of the lists that are given
-    probabilities: Probabilities | None  # of a click and of a purchase, where the run learned them
+    probabilities: Probabilities | None  # of a click and of a purchase, where learned and asked for
 
     @classmethod
-    def load(cls, folder: str | Path, *, verify: bool = False) -> "Bundle":
+    def load(cls, folder: str | Path, *, verify: bool = False, chances: bool = True) -> "Bundle":
         """Map a bundle.
 
         Parameters
@@ -85,13 +85,15 @@ class Bundle:
         folder : path
         verify : bool
             Also compare every file with the hash in the manifest; sizes are always compared.
+        chances : bool
+            Load the probabilities; without, only where the rules order by value, which needs them.
 
         Raises
         ------
         BundleError
             For a missing or damaged file, or a folder of another format.
         """
-        return _load(Path(folder), verify)
+        return _load(Path(folder), verify, chances)
 
 
 def bundle_error(
@@ -185,7 +187,7 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]], verify: b
             raise bundle_error(what, "the hash in the manifest", "another one")
 
 
-def _load(folder: Path, verify: bool) -> Bundle:
+def _load(folder: Path, verify: bool, chances: bool) -> Bundle:
     manifest = read_manifest(folder)
     _check_files(folder, manifest["files"], verify)
     clock = bool(manifest["clock"])
@@ -210,6 +212,7 @@ def _load(folder: Path, verify: bool) -> Bundle:
     users, items = (Codes.load(folder / "codes" / name) for name in ("users", "items"))
     state = State.load(folder / "state")
     fit_array(state.items.category, str(folder / "state" / "items"), None, (len(items),))
+    needed = chances or rules.order_by == "value"
     return Bundle(
         folder=folder,
         manifest=manifest,
@@ -232,5 +235,5 @@ def _load(folder: Path, verify: bool) -> Bundle:
         select=select,
         first_stage=_read_first_stage(folder / "ranker" / FIRST_STAGE_FILE),
         rules=rules,
-        probabilities=_read_probabilities(folder / "ranker", columns),
+        probabilities=_read_probabilities(folder / "ranker", columns) if needed else None,
     )

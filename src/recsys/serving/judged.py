@@ -22,7 +22,7 @@ class Judged(NamedTuple):
         return Judged(self.scores[places], {name: chance[places] for name, chance in self.chances.items()})
 
 
-def answer_of(item_ids: Sequence[str], judged: Judged) -> Answer:
-    """The answer that holds some rows, best first."""
+def answer_of(item_ids: Sequence[str], judged: Judged, chances: bool = True) -> Answer:
+    """The answer that holds some rows, best first; chances may have been there for their order alone."""
     ranks = np.arange(1, len(item_ids) + 1, dtype=np.int32)
-    return Answer(tuple(item_ids), judged.scores, ranks, **judged.chances)
+    return Answer(tuple(item_ids), judged.scores, ranks, **(judged.chances if chances else {}))

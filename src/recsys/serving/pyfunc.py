@@ -61,7 +61,7 @@ class RecsysModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Open the bundle: an artifact of the model, or the folder that it was logged by reference to."""
         path = context.artifacts.get(BUNDLE) or context.model_config[BUNDLE]
-        self._ranker = Ranker.load(path)
+        self._ranker = Ranker.load(path, chances=False)  # the output has none
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None

@@ -41,10 +41,12 @@ class Ranker:
         What was loaded; its state is this ranker's own and moves with `observe`.
     columns : tuple of str
         What the trees read.
+    chances : bool
+        Whether answers have the chances that the bundle has.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle, self.columns = bundle, bundle.columns
+    def __init__(self, bundle: Bundle, *, chances: bool = True) -> None:
+        self.bundle, self.columns, self.chances = bundle, bundle.columns, chances
         self._items, self._lock = bundle.items, threading.RLock()
         self._told = Observer(bundle)
         self._live = LiveFeatures(bundle)
@@ -52,7 +54,7 @@ class Ranker:
         self._similar = SimilarItems(bundle, self._live.text_vector)
 
     @classmethod
-    def load(cls, path: str | Path, *, verify: bool = False) -> "Ranker":
+    def load(cls, path: str | Path, *, verify: bool = False, chances: bool = True) -> "Ranker":
         """Open a model folder.
 
         Parameters
@@ -62,13 +64,17 @@ class Ranker:
             ``models:/recsys@champion`` (see `recsys.serving.registry.model_folder`).
         verify : bool
             Compare every file with its hash; sizes are always compared.
+        chances : bool
+            Give ``p_click`` and ``p_purchase`` where the bundle has learned them. False saves their trees,
+            in memory and at each call, and every answer has None; order and scores stay the same. Where the
+            rules order by value, which takes the chance of a purchase, they are computed all the same.
 
         Raises
         ------
         BundleError
             For a missing, damaged or foreign folder, or trees that name columns it cannot give.
         """
-        return cls(Bundle.load(model_folder(path), verify=verify))
+        return cls(Bundle.load(model_folder(path), verify=verify, chances=chances), chances=chances)
 
     @property
     def state_time(self) -> int:
@@ -139,7 +145,7 @@ class Ranker:
             judged, codes = judged.take(asked.places), codes[asked.places]
             unknown = asked.repeated(unknown)
         best = self._last.places(asker.view.time, asked.ids, codes, judged, k, unknown)
-        return answer_of([asked.ids[i] for i in best], judged.take(best))
+        return answer_of([asked.ids[i] for i in best], judged.take(best), self.chances)
 
     def rank_many(self, requests: "pl.DataFrame", *, at: At = None, k: int | None = None) -> "pl.DataFrame":
         """Answer a frame of requests in one frame; see `recsys.serving.many.answer_many`."""
@@ -209,7 +215,7 @@ class Ranker:
             judged = self._judge(self._live.values(asker, codes, {}, context, rows))
             ids = self._items.decode(codes) if self._last.any else ()
             best = self._last.places(asker.view.time, ids, codes, judged, limit)
-            return answer_of(self._items.decode(codes[best]), judged.take(best))
+            return answer_of(self._items.decode(codes[best]), judged.take(best), self.chances)
 
     def similar(
         self,
@@ -256,7 +262,7 @@ class Ranker:
 
     def _nothing(self) -> Answer:
         """No items, in the form that some would have."""
-        return answer_of([], self._judge(np.empty((0, len(self.columns)), np.float32)))
+        return answer_of([], self._judge(np.empty((0, len(self.columns)), np.float32)), self.chances)
 
     def observe(self, events: Any) -> Observed:
         """Tell the model what happened; the next call knows it.
