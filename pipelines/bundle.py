@@ -16,6 +16,7 @@ from recsys.ranking.probability import Probabilities
 from recsys.ranking.reranker import Reranker
 from recsys.ranking.rules import RulesConfig
 from recsys.serving.bundle_write import BundleParts, write_bundle
+from recsys.serving.ranker import Ranker
 from recsys.state.family import StateConfig
 from recsys.state.store import State
 
@@ -74,6 +75,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     """Replay the whole log into a state and put everything that serving needs into one folder."""
     data = load(inputs["prepare"])
     write_bundle(out / MODEL, parts(inputs, config, data, len(data.log.time)))
+    Ranker.load(out / MODEL)  # refuses rules that ask for chances which could not be learned
     return Facts(
         rows={"users": len(data.users), "items": len(data.items), "events": len(data.log.time)},
         saw={"state": "all"},

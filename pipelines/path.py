@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from recsys.data.prepare import load as load_prepared
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.pretrained import MINILM, resolve
 from recsys.features.catalogue import catalogue
@@ -20,6 +21,7 @@ from recsys.pipelines import (
     train_ranker,
 )
 from recsys.pipelines.encoder_slices import find_encoder
+from recsys.pipelines.rules import check_rules
 from recsys.pipelines.runner import Done, Runner, Stage
 from recsys.pipelines.settings import RunConfig, raw_files
 
@@ -109,6 +111,11 @@ def walk(
         The last stage to run; all by default. Stages that it does not need are left out.
     tag : str, optional
         Ends the labels of the stages after prepare, where a run goes this way more than once.
+
+    Raises
+    ------
+    ConfigError
+        For rules of served lists that the prepared data cannot follow.
     """
     configs = stage_configs(config)
     wanted = _needed(until) if until else {stage.name for stage in STAGES}
@@ -123,6 +130,8 @@ def walk(
             inputs |= own_encoder(config.encoder) | start_encoder(config)
         label = f"{stage.name}-{tag}" if tag and READS[stage.name] else stage.name
         done[stage.name] = runner(stage, inputs, configs[stage.name], label)
+        if stage.name == "prepare" and "bundle" in wanted and config.rules.any:
+            check_rules(config.rules, config.ranker.probabilities, load_prepared(done["prepare"].folder))
     return done
 
 

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from recsys.candidates.sources import CandidatesConfig
 from recsys.core.checks import MOST_SEED, at_least, check_choice, check_number, check_numbers
-from recsys.core.columns import BASELINES
+from recsys.core.columns import BASELINES, P_PURCHASE
 from recsys.core.errors import ConfigError
 from recsys.data.clean import CleanConfig
 from recsys.data.pairs import PairsConfig
@@ -37,6 +37,7 @@ from recsys.pipelines.session import PathsConfig
 from recsys.pipelines.variants import Variant, check_names
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig
+from recsys.ranking.probability import EVENT
 from recsys.ranking.rules import RulesConfig
 from recsys.serving.batch import BatchConfig
 from recsys.state.family import StateConfig
@@ -197,6 +198,25 @@ class RunConfig:
                 )
         if self.serve is not None:
             check_choice("serve", self.serve, tuple(self.variants))
+        if self.rules.order_by == "value":
+            self._refuse_value_without_chances()
+
+    def _refuse_value_without_chances(self) -> None:
+        """Refuse an order by what a purchase earns where no chance of one would be learned."""
+        if self.ranker.probabilities.learn == "none":
+            raise ConfigError(
+                "rules.order_by=value",
+                expected="ranker.probabilities.learn=logged or any: it takes the chance of a purchase",
+                found="none",
+                do="Set one of them, or rules.order_by=score.",
+            )
+        if EVENT[P_PURCHASE] not in self.requests.targets:
+            raise ConfigError(
+                "rules.order_by=value",
+                expected="purchase among requests.targets: it takes the chance of one",
+                found=", ".join(self.requests.targets),
+                do="Add it, or set rules.order_by=score.",
+            )
 
     def _refuse_clocks(self) -> None:
         """Refuse what would take the invented distances of an order for hours and days."""

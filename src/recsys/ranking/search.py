@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,18 @@ _SPACE: dict[str, Callable[[Any], float]] = {
 }
 
 
+def require_library() -> None:
+    """Refuse a search where Optuna is not installed; it is not imported.
+
+    Raises
+    ------
+    MissingExtraError
+        Naming it and the extra that installs it.
+    """
+    if find_spec("optuna") is None:
+        raise MissingExtraError("optuna", "tune")
+
+
 def search(
     score: Callable[[RerankerConfig], float], config: RerankerConfig
 ) -> tuple[RerankerConfig, tuple[Trial, ...]]:
@@ -55,10 +68,9 @@ def search(
     MissingExtraError
         Without Optuna.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtraError("optuna", "tune") from error
+    require_library()
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=config.seed))
     trials: list[Trial] = []
