@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recsys.core import columns as c
 from recsys.core.artefact import read_array
 from recsys.core.errors import ConfigError
-from recsys.core.log import EventLog, heads, interactions, prefix
+from recsys.core.log import HISTORY, EventLog, heads, interactions, prefix
 from recsys.data.prepare import Prepared
 from recsys.evaluation.baselines.als import learn_als
 from recsys.evaluation.baselines.bpr import learn_bpr
@@ -25,7 +25,7 @@ from recsys.evaluation.baselines.popularity import popularity_scores
 from recsys.evaluation.baselines.random_ import random_scores
 from recsys.evaluation.baselines.rank import ScoreFn
 from recsys.evaluation.baselines.recent_popularity import recent_popularity_scores
-from recsys.evaluation.baselines.transition import transition_scores
+from recsys.evaluation.baselines.transition import histories, transition_scores
 from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors, uncentred
 from recsys.interest.score import catalogue_scores
 from recsys.interest.user import load_user_tower
@@ -101,9 +101,13 @@ def behaviour_scores(asked: Asked, config: EvaluateConfig, seed: int) -> dict[st
     own, shared = asked.cuts["user"], asked.cuts["item"]
     half_life = HALF_LIFE_US if asked.clock else np.inf
 
+    @cache
+    def had() -> Array:  # one table for all that learn, and none where none does
+        return histories(log, user, own, HISTORY)[0]
+
     def learned(learn: Callable[..., Model], settings: Any, **seeded: int) -> Callable[[], ScoreFn]:
         once = partial(learn, n_items=n_items, config=settings, **seeded)
-        return lambda: learned_scores(once, log, user, own, asked.stops, n_items)
+        return lambda: learned_scores(once, log, user, had(), asked.stops, n_items)
 
     return {
         "random": lambda: random_scores(n_items),

@@ -12,6 +12,7 @@ from recsys.core.errors import ConfigError
 from recsys.core.log import make_log
 from recsys.data.requests import request_arrays
 from recsys.evaluation.baselines.config import AlsConfig, BprConfig, SasrecConfig
+from recsys.evaluation.baselines.transition import histories
 from recsys.evaluation.past import had_before
 from recsys.pipelines import evaluate
 from recsys.pipelines.baselines import Asked, baselines, behaviour_scores, require_libraries
@@ -72,6 +73,18 @@ def test_all_of_them_stand_in_the_order_of_the_vocabulary(inputs, asked):
         scores = score(asked.rows[:3])
         assert scores.shape == (3, len(asked.data.items)) and np.isfinite(scores).all(), name
         assert len(np.unique(scores[0])) > 1, name
+
+
+def test_histories_are_gathered_once_for_all_that_learn(asked, monkeypatch):
+    calls = []
+    gather = "recsys.pipelines.baselines.histories"
+    monkeypatch.setattr(gather, lambda *given: calls.append(given) or histories(*given))
+    made = behaviour_scores(asked, QUICK, 0)
+    made["popularity"]()
+    assert calls == []
+    for name in ("ease", "item_knn", "sasrec"):
+        made[name]()(asked.rows[:3])
+    assert len(calls) == 1
 
 
 def test_what_is_learned_comes_from_before_the_window(asked):

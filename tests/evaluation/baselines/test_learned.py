@@ -18,6 +18,7 @@ from recsys.evaluation.baselines.item_knn import learn_item_knn
 from recsys.evaluation.baselines.learned import earliest, learned_scores, taught
 from recsys.evaluation.baselines.matrix import history_matrix, matrix
 from recsys.evaluation.baselines.recent_popularity import recent_popularity_scores
+from recsys.evaluation.baselines.transition import histories
 
 Array = np.ndarray[Any, Any]
 DAY = 86_400_000_000
@@ -78,7 +79,8 @@ def test_a_window_is_taught_by_what_lay_before_it_and_the_user_is_read_as_of_the
         return lambda users, items: np.stack([np.bincount(row[row >= 0], minlength=4) for row in items])
 
     users, own = np.array([0, 1, 0, 7], np.int32), np.array([2, 4, 4, 4])
-    score = learned_scores(learn, log, users, own, np.array([2, 2, 3, 3]), 4)
+    had, _ = histories(log, users, own, HISTORY)
+    score = learned_scores(learn, log, users, had, np.array([2, 2, 3, 3]), 4)
     assert score(np.arange(4)).tolist() == [[1, 0, 0, 0], [0, 1, 0, 1], [1, 0, 1, 0], [1, 1, 1, 0]]
     assert seen == [[0, 1], [0, 1, 2]]  # the last user had nothing: what was popular by then
     score(np.array([3]))
@@ -89,7 +91,7 @@ def test_where_nobody_did_anything_all_items_are_alike() -> None:
     def learn(past: EventLog) -> Any:
         raise AssertionError("nothing to learn from")
 
-    score = learned_scores(learn, THREE, ANYBODY, np.array([3]), np.array([0]), 3)
+    score = learned_scores(learn, THREE, ANYBODY, given(0), np.array([0]), 3)
     assert score(ANYBODY).tolist() == [[0, 0, 0]]
 
 
@@ -125,6 +127,10 @@ def test_ease_refuses_more_items_than_memory_holds() -> None:
     )
     with pytest.raises(ConfigError, match=message):
         learn_ease(THREE, 3, EaseConfig(max_items=2))
+    everybody = np.arange(40_000)
+    once = make_log(everybody, everybody, everybody, np.full(40_000, CLICK))
+    with pytest.raises(ConfigError, match=r"found 20000\..* or raise it: 51 GB\."):
+        learn_ease(once, 40_000, EaseConfig())  # 4 tables of 40,000 by 40,000 numbers of 8 bytes
 
 
 def test_item_knn_by_hand() -> None:

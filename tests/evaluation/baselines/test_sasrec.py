@@ -8,6 +8,7 @@ from recsys.core.columns import CLICK, IMPRESSION
 from recsys.core.log import HISTORY, make_log
 from recsys.evaluation.baselines.config import SasrecConfig
 from recsys.evaluation.baselines.sasrec import (
+    ROWS,
     TARGETS,
     Sasrec,
     _batch,
@@ -81,6 +82,18 @@ def test_a_short_history_beside_a_long_one_is_read_as_it_is_alone(score):
     together = score(np.zeros(4), rows)
     for row in range(4):
         np.testing.assert_allclose(score(np.zeros(1), rows[row : row + 1])[0], together[row], rtol=1e-10)
+
+
+def test_attention_never_sees_more_rows_than_it_has_room_for(score, monkeypatch):
+    seen = []
+    forward = Sasrec.forward
+    monkeypatch.setattr(
+        Sasrec, "forward", lambda self, codes: seen.append(len(codes)) or forward(self, codes)
+    )
+    rows = np.vstack([history(row % N_ITEMS) for row in range(2 * ROWS + 3)])
+    together = score(np.zeros(len(rows)), rows)
+    assert seen == [ROWS, ROWS, 3]
+    np.testing.assert_allclose(together, together[:N_ITEMS][np.arange(len(rows)) % N_ITEMS], rtol=1e-10)
 
 
 def test_an_unknown_item_in_a_history_is_passed_over(score):

@@ -10,7 +10,7 @@ import pytest
 
 from recsys.core.as_of import Policy, cut
 from recsys.core.columns import CART, CLICK, PURCHASE
-from recsys.core.log import EventLog, RequestArrays, RowBlock, make_log
+from recsys.core.log import HISTORY, EventLog, RequestArrays, RowBlock, make_log
 from recsys.evaluation.baselines.als import learn_als
 from recsys.evaluation.baselines.bpr import learn_bpr
 from recsys.evaluation.baselines.config import AlsConfig, BprConfig, EaseConfig, ItemKnnConfig, SasrecConfig
@@ -23,7 +23,7 @@ from recsys.evaluation.baselines.random_ import random_scores
 from recsys.evaluation.baselines.rank import ScoreFn, rank_catalogue, rank_lists, score_lists
 from recsys.evaluation.baselines.recent_popularity import recent_popularity_scores
 from recsys.evaluation.baselines.sasrec import learn_sasrec
-from recsys.evaluation.baselines.transition import transition_scores
+from recsys.evaluation.baselines.transition import histories, transition_scores
 from recsys.evaluation.baselines.vectors import dot_scores, mean_history_vectors
 from tests.evaluation.parity import (
     DAY,
@@ -84,8 +84,9 @@ def _learned(learn: Callable[..., Model], config: Any, **seeded: int) -> Make:
     def make(log: EventLog, requests: RequestArrays) -> ScoreFn:
         cuts = cut(log, requests, Policy())
         stops = earliest(cuts["item"], requests.time > np.median(requests.time))
+        had, _ = histories(log, requests.user, cuts["user"], HISTORY)
         once = partial(learn, n_items=N_ITEMS, config=config, **seeded)
-        return learned_scores(once, log, requests.user, cuts["user"], stops, N_ITEMS)
+        return learned_scores(once, log, requests.user, had, stops, N_ITEMS)
 
     return make
 

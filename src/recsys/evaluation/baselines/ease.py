@@ -12,6 +12,10 @@ from recsys.evaluation.baselines.config import EaseConfig
 from recsys.evaluation.baselines.learned import Model, taught
 from recsys.evaluation.baselines.rank import Array
 
+# Square tables of float64 at the peak: X'X and, while it is inverted, a copy of it that is factored, the unit
+# matrix that is solved for, and the result.
+TABLES = 4
+
 
 def ease_weights(together: Array, l2: float) -> Array:
     """The weights from item (row) to item (column).
@@ -51,11 +55,12 @@ def learn_ease(log: EventLog, n_items: int, config: EaseConfig) -> Model:
     user, item = taught(log)
     known, item = np.unique(item, return_inverse=True)
     if len(known) > config.max_items:
+        gigabytes = TABLES * 8e-9 * len(known) ** 2
         raise ConfigError(
             "evaluation.ease.max_items",
             expected=f"at least {len(known)}, the items that anybody had",
             found=str(config.max_items),
-            do=f"Leave ease out of evaluation.baselines, or raise it: {16e-9 * len(known) ** 2:.0f} GB.",
+            do=f"Leave ease out of evaluation.baselines, or raise it: {gigabytes:.0f} GB.",
         )
     together = np.zeros((len(known), len(known)))
     for mine in np.split(item, np.flatnonzero(np.diff(user)) + 1):

@@ -9,9 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from recsys.core.log import HISTORY, EventLog, interactions, prefix
+from recsys.core.log import EventLog, interactions, prefix
 from recsys.evaluation.baselines.rank import Array, ScoreFn
-from recsys.evaluation.baselines.transition import histories
 
 Model = Callable[[Array, Array], Array]
 """Users int (b,), and last items int32 (b, HISTORY), newest first, -1 behind them -> scores (b, items)."""
@@ -50,7 +49,7 @@ def taught(log: EventLog) -> tuple[Array, Array]:
 
 
 def learned_scores(
-    learn: Learn, log: EventLog, users: Array, visible_own: Array, stops: Array, n_items: int
+    learn: Learn, log: EventLog, users: Array, items: Array, stops: Array, n_items: int
 ) -> ScoreFn:
     """Scores by models that were learned before each request's window.
 
@@ -60,8 +59,9 @@ def learned_scores(
         Called for one prefix of the log after the other; the latest model is kept.
     log : EventLog
     users : int32 array, shape (requests,)
-    visible_own : int64 array, shape (requests,)
-        The "user" key of ``as_of.cut``.
+    items : int32 array, shape (requests, HISTORY)
+        What each user had before the request, newest first, as `transition.histories` gives it by the
+        "user" key of ``as_of.cut``: gathered once for all such models.
     stops : int64 array, shape (requests,)
         How many events may teach: `earliest` of the "item" key.
     n_items : int
@@ -70,7 +70,6 @@ def learned_scores(
     -----
     A user of whom nothing is known gets what most users had: no such model says anything of them.
     """
-    items, _ = histories(log, users, visible_own, HISTORY)
     nothing: Array = np.all(items < 0, axis=1)
 
     @lru_cache(maxsize=1)

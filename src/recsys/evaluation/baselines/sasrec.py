@@ -24,6 +24,7 @@ from recsys.evaluation.baselines.rank import Array
 
 TARGETS = HISTORY + 1  # of one piece: what follows a start, and each of the items that a request has
 HELD_OUT = 0.1  # of the users, whose last item says when to stop
+ROWS = 256  # sequences that are scored at once: attention takes room for each, however few items there are
 
 
 class Sasrec(nn.Module):
@@ -101,7 +102,7 @@ def _loss(model: Sasrec, parts: list[Array]) -> Tensor:
 
 
 @torch.no_grad()
-def _reciprocal_ranks(model: Sasrec, parts: list[Array], size: int = 256) -> float:
+def _reciprocal_ranks(model: Sasrec, parts: list[Array], size: int = ROWS) -> float:
     """How high the last item of each sequence stands after those before it: the mean of 1 / rank."""
     found = []
     for begin in range(0, len(parts), size):
@@ -156,12 +157,21 @@ def learn_sasrec(log: EventLog, n_items: int, config: SasrecConfig, seed: int) -
         model = train(Sasrec(n_items, config), sequences(log), config, seed).double()
 
     def score(users: Array, items: Array) -> Array:
-        lengths = (items >= 0).sum(axis=1)
-        codes = np.full((len(items), TARGETS), model.start, np.int64)
-        for row, newest_first in enumerate(items):
-            codes[row, 1 : lengths[row] + 1] = newest_first[newest_first >= 0][::-1]
-        with torch.no_grad():
-            states = model(torch.from_numpy(codes[:, : lengths.max() + 1]))
-            return model.scores(states[torch.arange(len(items)), torch.from_numpy(lengths)]).numpy()
+        out = np.empty((len(items), n_items))
+        for begin in range(0, len(items), ROWS):
+            out[begin : begin + ROWS] = _next(model, items[begin : begin + ROWS])
+        return out
 
     return score
+
+
+@torch.no_grad()
+def _next(model: Sasrec, items: Array) -> Array:
+    """Scores of what follows last items (b, l), newest first: (b, items)."""
+    lengths = (items >= 0).sum(axis=1)
+    codes = np.full((len(items), TARGETS), model.start, np.int64)
+    for row, newest_first in enumerate(items):
+        codes[row, 1 : lengths[row] + 1] = newest_first[newest_first >= 0][::-1]
+    states = model(torch.from_numpy(codes[:, : lengths.max() + 1]))
+    found: Array = model.scores(states[torch.arange(len(items)), torch.from_numpy(lengths)]).numpy()
+    return found
