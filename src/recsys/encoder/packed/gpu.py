@@ -78,7 +78,7 @@ def _add_norm(
     row = tl.program_id(0) * several + tl.arange(0, several)[:, None]
     column = tl.arange(0, columns)[None, :]
     inside = (row < rows) & (column < dims)
-    at = row * dims + column
+    at = row.to(tl.int64) * dims + column  # a large pass has more numbers than int32 counts
     value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
     value += tl.load(residual + at, mask=inside, other=0.0).to(tl.float32)
     centred = tl.where(inside, value - tl.sum(value, 1)[:, None] / dims, 0.0)
