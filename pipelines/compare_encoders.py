@@ -5,7 +5,6 @@ interest score alone ranks is measured on requests of the window *valid*; its ex
 texts of the catalogue.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,14 +16,17 @@ import polars as pl
 
 import recsys
 from recsys.core import columns as c
+from recsys.core.artefact import read_json
 from recsys.core.errors import ConfigError
 from recsys.core.progress import working
 from recsys.data.prepare import load as load_prepared
+from recsys.encoder.preset_settings import READ_BY, reads
 from recsys.evaluation.encoders import COLUMNS, encoder_lines, render_encoders
 from recsys.interest.text import ENGINES, MANIFEST, TOKENIZER, TextTower, can_encode, read_manifest
 from recsys.metrics.bootstrap import interval, paired
 from recsys.pipelines.bench import rounds, spread
 from recsys.pipelines.door import compose, to_dataclass, with_defaults
+from recsys.pipelines.encoder_slices import SLICES
 from recsys.pipelines.opening import opened
 from recsys.pipelines.path import walk
 from recsys.pipelines.request_scores import K, Scores, request_scores
@@ -108,11 +110,14 @@ def cost(folder: Path) -> dict[str, Any]:
     if can_encode(folder):
         files = (ENGINES[manifest["engine"]], TOKENIZER)
         size = sum((folder / name).stat().st_size for name in files) / 2**20
-    told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    told = read_json(folder / MANIFEST)
+    earlier = [read_json(path)["seconds"] for path in folder.glob(f"{SLICES}/*/{MANIFEST}")]
+    # the catalogue is encoded once for all slices, and every slice's manifest says how long that took
+    seconds = told["seconds"]["all"] + sum(one["train"] + one["write"] for one in earlier)
     return {
         "chosen": told["preset"],
         "size_mib": size,
-        "minutes": told["seconds"]["all"] / 60,
+        "minutes": seconds / 60,
         "encoded": told["work"]["encoded"],
         "found": told["work"]["found"],
     }
@@ -174,12 +179,30 @@ def presets_of(overrides: Sequence[str]) -> tuple[str, ...]:
     return to_dataclass(node.compare, CompareConfig, "compare").presets
 
 
+def by_preset(presets: Sequence[str], overrides: Sequence[str]) -> dict[str, list[str]]:
+    """The overrides of each preset, without settings that others alone read; which these are is printed.
+
+    A setting that none of them reads stays, to be refused when the settings are read.
+    """
+    found = {}
+    for preset in presets:
+        words = [*overrides, f"encoder={preset}"]
+        given = compose(with_defaults(words, RunConfig)).encoder
+        others = [name for name in READ_BY if name in given and not reads(preset, name)]
+        left = [name for name in others if any(reads(other, name) for other in presets)]
+        if left:
+            print(f"encoder={preset} does not read {', '.join(left)}: left out for it")
+        found[preset] = [*words, *(f"~encoder.{name}" for name in left)]
+    return found
+
+
 def main(overrides: Sequence[str]) -> int:
     """Train and embed by each preset, or find that it was done; compare."""
     presets = presets_of(overrides)
+    asked = by_preset(presets, overrides)
     # each preset's settings are read before the first one trains for an hour
-    configs = {preset: load([*overrides, f"encoder={preset}"])[0] for preset in presets}
-    with opened([*overrides, f"encoder={presets[0]}"]) as (runner, config):
+    configs = {preset: load(words)[0] for preset, words in asked.items()}
+    with opened(asked[presets[0]]) as (runner, config):
         inputs: dict[str, Done | Path] = {}
         for preset, one in configs.items():
             done = walk(runner, one, "embed", tag=preset)

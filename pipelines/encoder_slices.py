@@ -18,7 +18,7 @@ from recsys.data.split import to_moment
 if TYPE_CHECKING:  # torch: seconds that other stages need not wait for
     from recsys.encoder.chain import Slice
 
-WEIGHTS, MANIFEST = "weights.safetensors", "manifest.json"
+WEIGHTS, MANIFEST, SLICES = "weights.safetensors", "manifest.json", "slices"  # as recsys.encoder.checkpoint
 _AGAIN = "Name the folder of a trained encoder, or of the run that trained it."
 
 

@@ -1,6 +1,7 @@
 """The command compare-encoders: each preset through its stages, and one table of what they give."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,18 @@ import pytest
 
 from recsys.core.columns import CI_HIGH, CI_LOW
 from recsys.core.errors import ConfigError
+from recsys.encoder import checkpoint
 from recsys.evaluation.encoders import COLUMNS
-from recsys.pipelines.compare_encoders import _sample, main, presets_of, ranked_as, texts_per_s
+from recsys.pipelines.compare_encoders import (
+    _sample,
+    by_preset,
+    cost,
+    main,
+    presets_of,
+    ranked_as,
+    texts_per_s,
+)
+from recsys.pipelines.encoder_slices import SLICES
 from recsys.pipelines.request_scores import Scores, request_scores
 from recsys.pipelines.settings import load
 
@@ -48,6 +59,40 @@ def test_the_command_trains_what_is_missing_and_tells_of_each_encoder(toy, tmp_p
     assert "The encoders side by side" in page and "minus adapter" in page and "<script" not in page
     assert main([*asked, f"paths.run_dir={tmp_path}/run"]) == 0
     assert "compare-encoders: unchanged, skipped" in capsys.readouterr().out.splitlines()
+
+
+def test_the_minutes_of_a_chain_are_those_of_all_its_slices(toy, tmp_path):
+    folder = shutil.copytree(toy.stage("train-encoder"), tmp_path / "encoder")
+    alone = cost(folder)["minutes"]
+    for k, train in (("1", 60.0), ("2", 90.0)):
+        (folder / SLICES / k).mkdir(parents=True)
+        seconds = {"load": 5.0, "encode": 600.0, "train": train, "write": 15.0, "all": 620.0 + train}
+        (folder / SLICES / k / "manifest.json").write_text(json.dumps({"seconds": seconds}))
+    assert cost(folder)["minutes"] == pytest.approx(alone + 3.0), "the texts were encoded once"
+    assert SLICES == checkpoint.SLICES
+
+
+def test_a_setting_goes_to_the_presets_that_read_it(capsys):
+    words = ["encoder.lora_rank=4", "encoder.adapt.mlm_epochs=1", "encoder.interpolate=true"]
+    asked = by_preset(("adapter", "lora", "static"), words)
+    assert capsys.readouterr().out.splitlines() == [
+        "encoder=adapter does not read lora_rank: left out for it",
+        "encoder=lora does not read interpolate: left out for it",
+        "encoder=static does not read lora_rank: left out for it",
+    ]
+    found = {preset: load(one)[0].encoder for preset, one in asked.items()}
+    assert {preset: one.preset for preset, one in found.items()} == {name: name for name in found}
+    assert [one.lora_rank for one in found.values()] == [8, 4, 8]
+    assert [one.interpolate for one in found.values()] == [True, False, True]
+    assert [one.adapt.mlm_epochs for one in found.values()] == [1, 1, 1]
+
+
+def test_a_setting_that_no_preset_reads_is_refused(capsys):
+    asked = by_preset(("adapter", "static"), ["encoder.lora_rank=4"])
+    assert capsys.readouterr().out == ""
+    for preset, words in asked.items():
+        with pytest.raises(ConfigError, match=rf"encoder\.lora_rank: .* preset {preset} does not read it"):
+            load(words)
 
 
 def test_the_difference_is_paired_over_users():
