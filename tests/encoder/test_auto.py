@@ -2,16 +2,19 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
 from recsys.encoder import auto
+from recsys.encoder.catalogue_cache import encode_once
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.estimate import ORDER, ROUND_S, Measured, Work, choose, estimate
 from recsys.encoder.export_int8 import COSTED_ITEMS
 from recsys.encoder.teaching import make_teaching
+from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import load_tokenizer, tokenize
 from recsys.encoder.trainer_config import TrainerConfig
 from tests.encoder.tiny import shown_lists, toy
@@ -26,6 +29,7 @@ WORK = Work(
     slices=1,
     depth=6,
     dims=384,
+    cache_bytes=600_000 * 384 * 4,
 )
 CONFIG, TRAINER = EncoderConfig(preset="auto", top_layers=2, layers=3), TrainerConfig()
 
@@ -93,8 +97,10 @@ def test_steps_are_counted_over_all_slices(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_cannot_be_done_never_fits() -> None:
-    seconds = estimate(MEASURED, WORK, dataclasses.replace(CONFIG, cache_gib=0.5), TRAINER)
-    assert math.isinf(seconds["top"]) and math.isfinite(seconds["full"])
+    for size, fits in ((2**29, True), (2**29 + 1, False)):
+        work = dataclasses.replace(WORK, cache_bytes=size)
+        seconds = estimate(MEASURED, work, dataclasses.replace(CONFIG, cache_gib=0.5), TRAINER)
+        assert math.isfinite(seconds["top"]) is fits and math.isfinite(seconds["full"])
     two_layers = dataclasses.replace(WORK, depth=2)
     assert math.isinf(estimate(MEASURED, two_layers, CONFIG, TRAINER)["small"])
 
@@ -117,6 +123,25 @@ def test_a_larger_catalogue_never_gets_a_better_preset() -> None:
         seconds = estimate(MEASURED, work, dataclasses.replace(CONFIG, cache_gib=1e4), TRAINER)
         ranks.append(ORDER.index(choose(seconds, 3600.0)))
     assert ranks == sorted(ranks) and ranks[0] == 0 and ORDER[ranks[-1]] == "static"
+
+
+@pytest.mark.parametrize(("precision", "bytes_"), [("fp32", 4), ("bf16", 2)])
+def test_the_cache_of_top_is_counted_as_it_will_be(
+    precision: str, bytes_: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "MEASURE_S", 0.02)
+    monkeypatch.setattr(auto, "WARM_S", 0.0)
+    world = toy()
+    config, trainer = world.config(preset="auto"), world.trainer(holdout=0.0, precision=precision)
+    tokens = tokenize(load_tokenizer(world.encoder), [*world.texts, *world.texts[:9]], 16)
+    teaching = make_teaching(world.pairs, None, world.log, world.items, config, trainer, True)
+    _, work = auto.measure(world.encoder, tokens, [teaching], config, trainer, torch.device("cpu"))
+    once = {bytes(tokens.ids[a:b]): b - a for a, b in pairwise(tokens.offsets.tolist())}
+    assert work.cache_bytes == sum(once.values()) * work.dims * bytes_ < work.tokens * work.dims * bytes_
+    tower = TextTower(world.encoder, world.config(preset="top"))
+    tower.bf16 = precision == "bf16"
+    found = encode_once(tower, tokens, world.config(preset="top"), torch.device("cpu"), None)[1].values
+    assert found.numel() * found.element_size() == work.cache_bytes
 
 
 @pytest.mark.parametrize(("budget", "preset"), [(60.0, "full"), (1e-6, "static")])

@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 
 from recsys.core.length_batches import length_batches
 from recsys.encoder import static
+from recsys.encoder.catalogue_cache import token_keys
 from recsys.encoder.config import EncoderConfig
 from recsys.encoder.datamodule import PairModule
 from recsys.encoder.decision import keep_choice
 from recsys.encoder.estimate import Measured, Work, choose, describe, estimate
 from recsys.encoder.module import EncoderModule
+from recsys.encoder.precision import bf16_on
 from recsys.encoder.preset_settings import as_preset
 from recsys.encoder.pretrained import weights_sha256
 from recsys.encoder.resume import training_key
 from recsys.encoder.teaching import Teaching
-from recsys.encoder.text_cache import TextCache
+from recsys.encoder.text_cache import TextCache, cache_bytes
 from recsys.encoder.text_tower import TextTower
 from recsys.encoder.tokens import Tokens, take
 from recsys.encoder.trainer_config import TrainerConfig
@@ -64,9 +66,10 @@ def measure(
     tower = TextTower(folder, resting)
     module, steps = _resting_module(tower, tokens, taught[0], resting, trainer)
     vocabulary = int(tower.base.get_input_embeddings().num_embeddings)  # type: ignore[operator]
-    n = len(tokens.offsets) - 1
+    n, bf16 = len(tokens.offsets) - 1, bf16_on(trainer.precision, device)
     pair_step_s = _step_s(module, steps, 0)
     list_step_s = _step_s(module, steps, 1) if "lists" in steps.kinds else 0.0
+    tower.bf16 = bf16  # as it will be encoded
     measured = Measured(
         _tokens_per_s(tower.to(device), tokens, resting, device),
         pair_step_s,
@@ -77,7 +80,9 @@ def measure(
     slices = [_steps(one, tokens, trainer) for one in taught]
     pairs = sum(len(one.steps(0)) for one in slices)
     lists = sum(len(one.steps(1)) for one in slices if "lists" in one.kinds)
-    sizes = (vocabulary, pairs, lists, len(slices), tower.depth, tower.dims)
+    distinct = np.unique(token_keys(tokens), return_index=True)[1]
+    kept = cache_bytes(int(tokens.lengths()[distinct].sum()), tower.dims, bf16)
+    sizes = (vocabulary, pairs, lists, len(slices), tower.depth, tower.dims, kept)
     return measured, Work(n, len(tokens.ids), *sizes)
 
 

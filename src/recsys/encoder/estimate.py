@@ -53,6 +53,9 @@ class Work:
         Trainings, one after another.
     depth, dims : int
         Layers of the model; length of a vector.
+    cache_bytes : int
+        What preset top would keep of the catalogue: lower activations of distinct texts, in the arithmetic
+        of the language model.
     """
 
     texts: int
@@ -63,6 +66,7 @@ class Work:
     slices: int
     depth: int
     dims: int
+    cache_bytes: int
 
 
 def estimate(
@@ -119,7 +123,7 @@ def estimate(
             + kinds.count("texts") * work.slices * text_epoch
             + (export.get(config.export, 0.0) if reads(preset, "export") else 0.0)
         )
-    if work.tokens * work.dims * 4 > config.cache_gib * 2**30 or config.top_layers > work.depth:
+    if work.cache_bytes > config.cache_gib * 2**30 or config.top_layers > work.depth:
         seconds["top"] = math.inf
     if config.kept_layers >= work.depth:
         seconds["small"] = math.inf

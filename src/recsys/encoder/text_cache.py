@@ -55,9 +55,19 @@ class TextCache:
         return inputs, mask.to(torch.int64)
 
 
+def cache_dtype(bf16: bool) -> torch.dtype:
+    """How lower activations are kept."""
+    return torch.bfloat16 if bf16 else torch.float32
+
+
+def cache_bytes(tokens: int, dims: int, bf16: bool) -> int:
+    """The size of the lower activations of some tokens."""
+    return tokens * dims * cache_dtype(bf16).itemsize
+
+
 def check_size(tower: TextTower, tokens: int, texts: int, config: EncoderConfig) -> None:
     """Refuse a catalogue whose lower activations are larger than the cache may be."""
-    gib = tokens * tower.dims * (2 if tower.bf16 else 4) / 2**30
+    gib = cache_bytes(tokens, tower.dims, tower.bf16) / 2**30
     if tower.top_layers and gib > config.cache_gib:
         raise ConfigError(
             "encoder.cache_gib",
@@ -117,8 +127,7 @@ def _encode_padded(
 
 def room(tokens: int, tower: TextTower, device: torch.device) -> Tensor:
     """Empty hidden states (tokens, dims): on the device, or beside it where they would fill half of it."""
-    dtype = torch.bfloat16 if tower.bf16 else torch.float32
-    size = tokens * tower.dims * dtype.itemsize
+    dtype, size = cache_dtype(tower.bf16), cache_bytes(tokens, tower.dims, tower.bf16)
     if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
         return torch.empty((tokens, tower.dims), dtype=dtype, pin_memory=True)
     return torch.empty((tokens, tower.dims), dtype=dtype, device=device)
