@@ -12,6 +12,7 @@ from recsys.core import columns as c
 from recsys.core.log import heads
 from recsys.data.prepare import Prepared, load
 from recsys.data.requests import request_arrays
+from recsys.evaluation.past import items_before
 from recsys.interest.score import query_vectors
 from recsys.interest.user import load_user_tower
 from recsys.interest.vectors import load_vectors
@@ -23,11 +24,12 @@ from recsys.state.family import StateConfig
 
 @dataclass(frozen=True)
 class Config:
-    """The sources, the neighbour lists they read, and the variants."""
+    """The sources, the neighbour lists they read, the variants, and whether seen items are offered."""
 
     candidates: CandidatesConfig
     features: StateConfig
     variants: Mapping[str, Variant]
+    exclude_seen: bool = False
 
 
 def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
@@ -54,6 +56,7 @@ def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, varia
     if config.candidates.nearest_by == "interest":
         compared = vectors.tuned
         queries = query_vectors(tower, compared, data.log, heads(data.log, requests.user, cuts["user"]))
+    gone = items_before(data.log, requests.user, cuts["user"]) if config.exclude_seen else None
     offers = offer_all(
         data.log,
         data.item_table,
@@ -64,8 +67,9 @@ def _retrieved(inputs: Mapping[str, Path], config: Config, data: Prepared, varia
         state=config.features,
         vectors=compared,
         queries=queries,
+        gone=gone,
     )
-    return make_pool(offers, data.item_table, requests, config.candidates)
+    return make_pool(offers, data.item_table, requests, config.candidates, gone)
 
 
 STAGE = Stage(
@@ -73,6 +77,7 @@ STAGE = Stage(
     work,
     (
         "recsys.candidates",
+        "recsys.evaluation.past",
         "recsys.state",
         "recsys.interest",
         "recsys.pipelines.candidates",

@@ -85,9 +85,7 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
             parts.append(_named(frame, model, name, config.seeds[0]))
         parts += [
             _named(frame, model, name, seed)
-            for model, seed, frame in _reranked(
-                inputs, name, asked, config.seeds, exclude_seen=config.evaluation.exclude_seen
-            )
+            for model, seed, frame in _reranked(inputs, name, asked, config.seeds)
         ]
         told[name] = np.isin(np.arange(len(window)), rows)
         slices = slices or _slices(data, cuts)  # of the first variant, so that slices mean the same for all
@@ -176,9 +174,9 @@ def ranked(score: ScoreFn, asked: Asked, data: Prepared, *, exclude_seen: bool =
 
 
 def _reranked(
-    inputs: Mapping[str, Path], variant: str, asked: Asked, seeds: tuple[int, ...], *, exclude_seen: bool
+    inputs: Mapping[str, Path], variant: str, asked: Asked, seeds: tuple[int, ...]
 ) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    """Predictions of the rerankers on the rows that are theirs; what does not compete comes last."""
+    """Predictions of the rerankers on the rows that are theirs; what does not compete is not among them."""
     data, rows = asked.data, asked.rows
     lists = {
         kind: load_rows(inputs, rows_name(variant, kind), data) for kind in kinds(data) if kind != LOGGED
@@ -190,14 +188,9 @@ def _reranked(
         of_request = np.repeat(keep, own.frame.groups)
         frame = own.frame.select_requests(keep)
         block = RowBlock(frame.offsets, own.items[of_request])
-        request = np.repeat(rows, frame.groups)
-        if exclude_seen and data.meta["rows"] != LOGGED:
-            gone = had_before(data.log, asked.user[request], block.items, asked.cuts["user"][request])
-        else:
-            gone = np.zeros(len(request), np.bool_)
         for seed in seeds:
             folder = inputs["train-ranker"] / variant / model / str(seed)
-            scores = np.where(gone, -np.inf, Reranker.load(folder).predict_frame(frame))
+            scores = Reranker.load(folder).predict_frame(frame)
             predicted = rank_lists(scores, block, data.requests, data.items[c.ITEM_ID], rows=rows)
             chances = of_rows(folder, frame, block.items, rows)
             if chances is not None:

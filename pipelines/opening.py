@@ -9,7 +9,7 @@ from recsys.pipelines.baselines import require_libraries
 from recsys.pipelines.runner import Runner
 from recsys.pipelines.session import session
 from recsys.pipelines.settings import RunConfig, load, raw_files
-from recsys.ranking.search import require_library
+from recsys.ranking.search import require_optuna
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def opened(overrides: Sequence[str], only: str | None = None) -> Iterator[tuple[
     if only in (None, "evaluate"):
         require_libraries(config.evaluation.baselines)  # now, and not after the training
     if only in (None, "train-ranker") and config.ranker.search.trials:
-        require_library()
+        require_optuna()
     with working("read the input files"):
         inputs = {name: (path, keys.hash_path(path)) for name, path in raw_files(config.data).items()}
     data_hash = keys.digest({name: value for name, (_, value) in inputs.items()} or config.data.shop)

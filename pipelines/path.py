@@ -52,7 +52,9 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             encoder, replace(config.trainer, seed=config.seed), config.data.pairs
         ),
         "embed": embed.Config(threads),
-        "candidates": candidates.Config(config.candidates, config.features, config.variants),
+        "candidates": candidates.Config(
+            config.candidates, config.features, config.variants, config.evaluation.exclude_seen
+        ),
         "select": select.Config(config.select, config.features, config.variants, threads),
         "features": features.Config(config.features, config.variants, threads),
         "train-ranker": train_ranker.Config(ranker, config.variants, config.all_seeds),

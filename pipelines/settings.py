@@ -83,8 +83,8 @@ class EvaluateConfig(EvaluationConfig):
     read_test : bool
         Whether the test window is looked at; every such look is counted.
     exclude_seen : bool
-        What the user had before the request does not compete, where nobody takes an item twice. Lists
-        that were logged stay as they are.
+        What the user had before the request does not compete, where nobody takes an item twice: the sources
+        offer others in its place, and no model ranks it. Lists that were logged stay as they are.
     baselines : tuple of str
         The models that a report is held against, of `BASELINES`; the encoder alone is always there.
     item_knn, ease, als, bpr, sasrec

@@ -22,6 +22,15 @@ def test_availability_is_half_open(items: ItemTable) -> None:
     assert availability.at(100).tolist() == [True, True, False, True, True, True]
 
 
+def test_what_a_request_is_not_offered_is_gone_for_it_alone(items: ItemTable) -> None:
+    items.available_from[1] = 100
+    availability = Availability(items, lambda request: np.array([request, 5, 5], np.int32))
+    assert availability.to(2, 99).tolist() == [True, False, False, True, True, False]
+    assert availability.to(3, 100).tolist() == [True, True, True, False, True, False]
+    assert availability.at(100).all()
+    assert Availability(items).to(2, 100).all()
+
+
 @pytest.mark.kernel
 def test_keep_available_keeps_the_order_and_stops_when_full() -> None:
     offers = no_offers(1, 2)

@@ -5,7 +5,7 @@ import pytest
 
 from recsys.candidates.covisit import neighbour_lists
 from recsys.candidates.merge import Pool
-from recsys.candidates.offers import view_of
+from recsys.candidates.offers import Gone, view_of
 from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popular_list
 from recsys.core.as_of import Policy, cut
 from recsys.core.errors import ConfigError
@@ -18,11 +18,15 @@ VECTORS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 
 
 def offline(
-    log: EventLog, items: ItemTable, requests: RequestArrays, config: CandidatesConfig = CONFIG
+    log: EventLog,
+    items: ItemTable,
+    requests: RequestArrays,
+    config: CandidatesConfig = CONFIG,
+    gone: Gone | None = None,
 ) -> Pool:
     cuts = cut(log, requests, Policy(shared_snapshot="daily"))
-    offers = offer_all(log, items, requests, cuts, config, clock=True, vectors=VECTORS)
-    return make_pool(offers, items, requests, config)
+    offers = offer_all(log, items, requests, cuts, config, clock=True, vectors=VECTORS, gone=gone)
+    return make_pool(offers, items, requests, config, gone)
 
 
 def live(log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig = CONFIG) -> LiveSources:
@@ -31,22 +35,30 @@ def live(log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig = 
     return LiveSources(config, items, popular_list(log, items, stop, config, clock=True), family, VECTORS)
 
 
-def test_online_and_offline_offer_the_same(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
+@pytest.mark.parametrize("whole", [0, 7])
+@pytest.mark.parametrize("exclude", [False, True])
+def test_online_and_offline_offer_the_same(
+    log: EventLog, items: ItemTable, requests: RequestArrays, exclude: bool, whole: int
+) -> None:
     last = len(log.time)
+    config = CandidatesConfig(depths=DEPTHS, half_life="all", whole_catalogue_below=whole)
     later = requests._replace(
         user=np.arange(-1, 3, dtype=np.int32),
         time=np.repeat(requests.time[-1:], 4),  # a tick after everything
     )
-    pool = offline(log, items, later)
-    sources = live(log, items, last)
     entrances = heads(log, later.user, np.full(4, last))
-    for r in range(4):
-        view = view_of(log, int(entrances[r]), int(later.user[r]), int(later.time[r]))
-        one = sources.offer(view)
+    views = [view_of(log, int(entrances[r]), int(later.user[r]), int(later.time[r])) for r in range(4)]
+    seen = [view.items[: view.n] for view in views]
+    pool = offline(log, items, later, config, seen.__getitem__ if exclude else None)
+    sources = live(log, items, last, config)
+    for r, view in enumerate(views):
+        one = sources.offer(view, wanted=~np.isin(np.arange(6), seen[r]) if exclude else None)
         rows = slice(pool.offsets[r], pool.offsets[r + 1])
         assert one.items.tolist() == pool.items[rows].tolist()
         assert one.ranks.tolist() == pool.ranks[rows].tolist()
         assert np.allclose(one.scores, pool.scores[rows], equal_nan=True)
+        offered_again = set(one.items.tolist()) & set(seen[r].tolist())
+        assert bool(offered_again) == (len(seen[r]) > 0 and not exclude)
     assert len(pool.items) > 8
 
 

@@ -170,3 +170,11 @@ def test_what_was_had_before_competes_only_where_it_may(toy, asked):
             for name in ("seen", "unseen")
         )
         assert share(without.filter(pl.col(c.SCORE) > -np.inf)) == 0 < share(with_seen), model
+    with_seen, without = (
+        pl.read_parquet(toy.root / name / "stages" / "select" / "default.parquet")
+        for name in ("seen", "unseen")
+    )
+    assert share(without) == 0 < share(with_seen)
+    popular = "rank_popular"  # others stand in the places of what was had
+    assert without[popular].max() == with_seen[popular].max()
+    assert without[popular].count() > 0.9 * with_seen[popular].count()

@@ -92,6 +92,7 @@ def test_a_setting_enters_the_keys_of_its_own_stages_only():
     assert changed("ranker.num_leaves=9") == {"train-ranker"}
     assert changed("scoring.k=3") == {"score"}
     assert changed("evaluation.n_boot=7") == {"evaluate"}
+    assert changed("evaluation.exclude_seen=true") == {"candidates", "evaluate"}
     assert changed("data.shop.users=70") == {"prepare"}
     assert changed("paths.root=elsewhere", "tracking=none", "force=true") == set()
     assert "train-encoder" in changed("seed=4") and "prepare" not in changed("seed=4")

@@ -4,7 +4,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from recsys.candidates.offers import Availability, Offers, keep_available, no_offers, ticks, view_of
+from recsys.candidates.offers import Availability, Gone, Offers, keep_available, no_offers, ticks, view_of
 from recsys.core.log import EventLog, ItemTable, RequestArrays, View, heads
 from recsys.state.family import Feature, Sizes, StateConfig, no_reads
 from recsys.state.neighbours import Neighbours
@@ -50,6 +50,7 @@ def covisit(
     own: Array,
     shared: Array,
     depth: int,
+    gone: Gone | None = None,
 ) -> Offers:
     """Offer each request the neighbours of its user's last items.
 
@@ -63,9 +64,11 @@ def covisit(
     shared : int64 array, shape (requests,)
         The shared cut of each request.
     depth : int
+    gone : Gone, optional
+        What each request is not offered.
     """
     offers = no_offers(len(requests.user), depth)
-    availability = Availability(items)
+    availability = Availability(items, gone)
     entrances = heads(log, requests.user, own)
     start = 0
     for stop, members in ticks(shared):
@@ -73,6 +76,6 @@ def covisit(
         start = stop
         for r in members:
             view = view_of(log, int(entrances[r]), int(requests.user[r]), int(requests.time[r]))
-            mask = availability.at(view.time)
+            mask = availability.to(int(r), view.time)
             offer_covisit(family, view, items, mask, offers.items[r], offers.scores[r])
     return offers

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.offers import Availability, Offers
+from recsys.candidates.offers import Availability, Gone, Offers
 from recsys.core import columns as c
 from recsys.core.errors import ConfigError
 from recsys.core.jit import kernel
@@ -139,7 +139,12 @@ def _stack(offers: Sequence[Offers], r: int, depth: int) -> tuple[Array, Array]:
 
 
 def merge(
-    offers: Mapping[str, Offers], items: ItemTable, times: Array | None = None, *, whole: bool = False
+    offers: Mapping[str, Offers],
+    items: ItemTable,
+    times: Array | None = None,
+    *,
+    whole: bool = False,
+    gone: Gone | None = None,
 ) -> Pool:
     """Unite the sources' offers.
 
@@ -152,6 +157,8 @@ def merge(
         Needed for ``whole``: when each request is made.
     whole : bool
         Append every other item that can be had, in the order of codes, unranked: for a small catalogue.
+    gone : Gone, optional
+        What is not appended to a request either.
 
     Returns
     -------
@@ -167,7 +174,7 @@ def merge(
     parts = tuple(offers.values())
     n_requests, n_items = parts[0].items.shape[0], len(items.category)
     depth = max(part.items.shape[1] for part in parts)
-    availability = Availability(items)
+    availability = Availability(items, gone)
     place = np.full(n_items, -1, np.int32)
     blocks: list[tuple[Array, Array, Array]] = []
     for r in range(n_requests):
@@ -178,7 +185,7 @@ def merge(
         scores = np.full((size, len(parts)), np.nan, np.float32)
         n = union(*stacked, place, found, ranks, scores)
         if whole and times is not None:
-            rest = availability.at(int(times[r])).copy()
+            rest = availability.to(r, int(times[r])).copy()
             rest[found[:n]] = False
             others = np.flatnonzero(rest).astype(np.int32)
             found = np.concatenate([found[:n], others])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.offers import Availability, Offers, best, no_offers
+from recsys.candidates.offers import Availability, Gone, Offers, best, no_offers
 from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, View, follow, heads
 
@@ -85,7 +85,14 @@ def history_means(
     return out
 
 
-def nearest(vectors: Array, queries: Array, items: ItemTable, times: Array, depth: int) -> Offers:
+def nearest(
+    vectors: Array,
+    queries: Array,
+    items: ItemTable,
+    times: Array,
+    depth: int,
+    gone: Gone | None = None,
+) -> Offers:
     """Offer each request the items whose vectors have the largest inner product with its query.
 
     Parameters
@@ -98,14 +105,16 @@ def nearest(vectors: Array, queries: Array, items: ItemTable, times: Array, dept
     times : int64 array, shape (requests,)
         Microseconds; an item that cannot be had then is not offered.
     depth : int
+    gone : Gone, optional
+        What each request is not offered.
     """
     offers = no_offers(len(queries), depth)
-    availability = Availability(items)
+    availability = Availability(items, gone)
     floor = -np.inf
     for start in range(0, len(queries), BLOCK):
         block = np.asarray(queries[start : start + BLOCK], np.float32)
         scores = block @ np.asarray(vectors, np.float32).T
         for i in np.flatnonzero(block.any(axis=1)):
-            mask = availability.at(int(times[start + i]))
+            mask = availability.to(start + int(i), int(times[start + i]))
             best(scores[i], mask, floor, offers.items[start + i], offers.scores[start + i])
     return offers

@@ -4,7 +4,7 @@ A source offers each request its best items at a *tick*: from the shared state a
 request's shared cut (``as_of.Policy(shared_snapshot="daily")``), while the user's own history is live.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from recsys.core.jit import kernel
 from recsys.core.log import HISTORY, OPEN_FROM, OPEN_TO, EventLog, ItemTable, View, follow
 
 Array = NDArray[Any]
+Gone = Callable[[int], Array]
+"""A request's place -> codes of the items that it is not offered, int (n,)."""
 
 
 class Offers(NamedTuple):
@@ -58,16 +60,27 @@ class Availability:
     Parameters
     ----------
     items : ItemTable
+    gone : Gone, optional
+        What a request is not offered although it can be had.
     """
 
-    def __init__(self, items: ItemTable) -> None:
-        self._items = items
+    def __init__(self, items: ItemTable, gone: Gone | None = None) -> None:
+        self._items, self._gone = items, gone
         unlimited = np.all(items.available_from == OPEN_FROM) and np.all(items.available_to == OPEN_TO)
         self._always = np.ones(len(items.category), np.bool_) if unlimited else None
 
     def at(self, time_us: int) -> Array:
         """A bool mask of shape (items,)."""
         return available(self._items, time_us) if self._always is None else self._always
+
+    def to(self, request: int, time_us: int) -> Array:
+        """A bool mask of shape (items,): `at`, less what the request is not offered."""
+        mask = self.at(time_us)
+        if self._gone is None:
+            return mask
+        mask = mask.copy()
+        mask[self._gone(request)] = False
+        return mask
 
 
 def view_of(log: EventLog, head: int, user: int, time: int) -> View:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.offers import Availability, Offers, keep_available, no_offers, ticks
+from recsys.candidates.offers import Availability, Gone, Offers, keep_available, no_offers, ticks
 from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, View
 from recsys.state.family import Family, no_reads
 
@@ -54,6 +54,7 @@ def popular(
     requests: RequestArrays,
     shared: Array,
     depth: int,
+    gone: Gone | None = None,
 ) -> Offers:
     """Offer each request the most popular items of its tick that it can have.
 
@@ -66,9 +67,11 @@ def popular(
     shared : int64 array, shape (requests,)
         The shared cut of each request.
     depth : int
+    gone : Gone, optional
+        What each request is not offered.
     """
     offers = no_offers(len(requests.user), depth)
-    availability = Availability(items)
+    availability = Availability(items, gone)
     start = 0
     for stop, members in ticks(shared):
         family.replay(log, items, no_reads(len(family.columns)), 0, start, stop)
@@ -77,6 +80,6 @@ def popular(
             continue
         codes, scores = ranked(popularity(family, weights, items, int(log.time[stop - 1])))
         for r in members:
-            mask = availability.at(int(requests.time[r]))
+            mask = availability.to(int(r), int(requests.time[r]))
             keep_available(codes, scores, mask, offers.items[r], offers.scores[r])
     return offers

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.offers import Availability, Offers, no_offers, view_of
+from recsys.candidates.offers import Availability, Gone, Offers, no_offers, view_of
 from recsys.core.jit import kernel
 from recsys.core.log import EventLog, ItemTable, RequestArrays, View, heads
 
@@ -60,7 +60,14 @@ def offer_repeat(view: View, mask: Array, out_items: Array, out_scores: Array) -
     return n
 
 
-def repeat(log: EventLog, items: ItemTable, requests: RequestArrays, own: Array, depth: int) -> Offers:
+def repeat(
+    log: EventLog,
+    items: ItemTable,
+    requests: RequestArrays,
+    own: Array,
+    depth: int,
+    gone: Gone | None = None,
+) -> Offers:
     """Offer each request its user's recent items.
 
     Parameters
@@ -69,10 +76,12 @@ def repeat(log: EventLog, items: ItemTable, requests: RequestArrays, own: Array,
     own : int64 array, shape (requests,)
         The own cut of each request: the history is live.
     depth : int
+    gone : Gone, optional
+        What each request is not offered.
     """
     offers = no_offers(len(requests.user), depth)
-    availability = Availability(items)
+    availability = Availability(items, gone)
     for r, head in enumerate(heads(log, requests.user, own)):
         view = view_of(log, int(head), int(requests.user[r]), int(requests.time[r]))
-        offer_repeat(view, availability.at(view.time), offers.items[r], offers.scores[r])
+        offer_repeat(view, availability.to(r, view.time), offers.items[r], offers.scores[r])
     return offers

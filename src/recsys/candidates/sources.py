@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from recsys.candidates.covisit import covisit, neighbour_lists, offer_covisit
 from recsys.candidates.merge import Pool, merge
 from recsys.candidates.nearest import history_means, mean_of_view, nearest
-from recsys.candidates.offers import Availability, Offers, best, keep_available, no_offers
+from recsys.candidates.offers import Availability, Gone, Offers, best, keep_available, no_offers
 from recsys.candidates.popular import popular, popularity, ranked
 from recsys.candidates.repeat import offer_repeat, repeat
 from recsys.core.as_of import Cuts
@@ -114,6 +114,7 @@ def offer_all(
     state: StateConfig | None = None,
     vectors: Array | None = None,
     queries: Array | None = None,
+    gone: Gone | None = None,
 ) -> dict[str, Offers]:
     """Every active source's offers for the same requests.
 
@@ -131,17 +132,19 @@ def offer_all(
         Without it ``nearest`` offers nothing.
     queries : float32 array, shape (requests, D), optional
         User vectors to ask with; the mean of the recent items' vectors where none are given.
+    gone : Gone, optional
+        What each request is not offered, whatever its place: the next best stands there.
     """
     n_users = int(max(log.user.max(initial=-1), requests.user.max(initial=-1))) + 1
     own, shared = cuts["user"], cuts["item"]
 
     def of_popular(depth: int) -> Offers:
         family, weights = popularity_counts(config, len(items.category), clock)
-        return popular(family, weights, log, items, requests, shared, depth)
+        return popular(family, weights, log, items, requests, shared, depth, gone)
 
     def of_covisit(depth: int) -> Offers:
         family = neighbour_lists(state or StateConfig(), n_users, len(items.category), clock)
-        return covisit(family, log, items, requests, own, shared, depth)
+        return covisit(family, log, items, requests, own, shared, depth, gone)
 
     def of_nearest(depth: int) -> Offers:
         if vectors is None:
@@ -149,11 +152,11 @@ def offer_all(
         asked = (
             history_means(log, requests, own, vectors, config.nearest_last) if queries is None else queries
         )
-        return nearest(vectors, asked, items, requests.time, depth)
+        return nearest(vectors, asked, items, requests.time, depth, gone)
 
     sources: dict[str, Callable[[int], Offers]] = {
         "popular": of_popular,
-        "repeat": lambda depth: repeat(log, items, requests, own, depth),
+        "repeat": lambda depth: repeat(log, items, requests, own, depth, gone),
         "covisit": of_covisit,
         "nearest": of_nearest,
     }
@@ -161,10 +164,14 @@ def offer_all(
 
 
 def make_pool(
-    offers: Mapping[str, Offers], items: ItemTable, requests: RequestArrays, config: CandidatesConfig
+    offers: Mapping[str, Offers],
+    items: ItemTable,
+    requests: RequestArrays,
+    config: CandidatesConfig,
+    gone: Gone | None = None,
 ) -> Pool:
-    """Unite the offers; a small catalogue whole."""
-    return merge(offers, items, requests.time, whole=config.whole(items))
+    """Unite the offers; a small catalogue whole, less what a request is not offered."""
+    return merge(offers, items, requests.time, whole=config.whole(items), gone=gone)
 
 
 class LiveSources:

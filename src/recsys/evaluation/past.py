@@ -1,5 +1,6 @@
 """What lay before a request, counted through the cut: for slices of the report."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,8 @@ def had_before(log: EventLog, users: Array, items: Array, visible: Array) -> Arr
     return had
 
 
-def seen_items(log: EventLog, users: Array, visible: Array, n_items: int) -> MaskFn:
-    """Which items each user had interacted with: a function of requests, bool (b, items).
+def items_before(log: EventLog, users: Array, visible: Array) -> Callable[[int], Array]:
+    """The items that each user had interacted with: a function of a request, codes int32 (events,).
 
     Parameters
     ----------
@@ -66,17 +67,26 @@ def seen_items(log: EventLog, users: Array, visible: Array, n_items: int) -> Mas
     users : int array, shape (requests,)
     visible : int64 array, shape (requests,)
         The "user" key of ``as_of.cut``.
-    n_items : int
     """
     at = interactions(log)
     at = at[np.argsort(log.user[at], kind="stable")]
     begin, end = (np.searchsorted(log.user[at], users, side=side) for side in ("left", "right"))
 
+    def codes(r: int) -> Array:
+        mine = at[begin[r] : end[r]] if users[r] >= 0 else at[:0]
+        return np.asarray(log.item[mine[: np.searchsorted(mine, visible[r])]])
+
+    return codes
+
+
+def seen_items(log: EventLog, users: Array, visible: Array, n_items: int) -> MaskFn:
+    """`items_before` of several requests as a mask: bool (b, items)."""
+    codes = items_before(log, users, visible)
+
     def mask(rows: Array) -> Array:
         out = np.zeros((len(rows), n_items), np.bool_)
         for place, r in enumerate(rows):
-            mine = at[begin[r] : end[r]] if users[r] >= 0 else at[:0]
-            out[place, log.item[mine[: np.searchsorted(mine, visible[r])]]] = True
+            out[place, codes(r)] = True
         return out
 
     return mask

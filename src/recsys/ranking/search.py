@@ -33,7 +33,7 @@ _SPACE: dict[str, Callable[[Any], float]] = {
 }
 
 
-def require_library() -> None:
+def require_optuna() -> None:
     """Refuse a search where Optuna is not installed; it is not imported.
 
     Raises
@@ -68,7 +68,7 @@ def search(
     MissingExtraError
         Without Optuna.
     """
-    require_library()
+    require_optuna()
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
