@@ -13,6 +13,7 @@ from recsys.pipelines import candidates
 from recsys.pipelines.parity import interleave, read_offline, write_snapshot
 from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.settings import load
+from recsys.serving.asker import asker_of
 from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import toy_data, toy_run
 
@@ -31,7 +32,8 @@ def offline_and_online(changes: Mapping[str, Any], folder: Path) -> tuple[Pool, 
     ranker = Ranker.load(write_snapshot(stages, replace(bundled, candidates=chosen), folder / "model"))
     live = {}
     for request, user, moment in interleave(ranker, read_offline(stages), REQUESTS):
-        live[request] = ranker._live.offer(ranker._view(user, moment))
+        asker = asker_of(ranker.bundle, user, None, ranker._told.moment(moment))
+        live[request] = ranker._live.offer(asker.view)
     return pool, live
 
 
