@@ -10,8 +10,10 @@ import torch
 from recsys.core.errors import DataError
 from recsys.core.log import PairArrays
 from recsys.encoder import checkpoint, interests
-from recsys.encoder.interests import HISTORY, RIDGE, Interests, agreed, agreement, topics
+from recsys.encoder.holdout import split_by_time
+from recsys.encoder.interests import HISTORY, LEAN, RIDGE, Interests, agreed, agreement, mean_user, topics
 from recsys.encoder.user_tower import ItemHead, unit
+from recsys.interest.user import load_user_tower
 from tests.encoder.tiny import toy
 
 
@@ -118,6 +120,37 @@ def test_new_items_lie_by_what_users_want() -> None:
     assert torch.equal(again.directions, begun.directions)
 
 
+def test_the_mean_user_is_the_mean_of_users_not_of_what_they_had() -> None:
+    x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    found = mean_user(x, np.array([0, 0, 0, 1, 2, 2]), np.array([0, 2, 1, 1, 0, 1]))
+    root = np.sqrt(0.5)
+    first = np.array([1.6, 1.8]) / np.hypot(1.6, 1.8)
+    np.testing.assert_allclose(found, (first + np.array([root, 1 + root])) / 3, atol=1e-6)
+
+
+def test_items_lean_towards_the_mean_user() -> None:
+    """Users of kind 1 are three times as many; those of kind 0 had three times as much."""
+    texts, kind, _ = world()
+    rng = np.random.default_rng(4)
+    wants = np.arange(60) % 4 > 0
+    count = np.where(wants, 4, 12)
+    user = np.repeat(np.arange(60), count)
+    item = np.concatenate([2 * rng.permutation(50)[:n] + w for n, w in zip(count, wants, strict=True)])
+    begun = Interests(6, 8)
+    anybody = begun.fit(texts, pairs_of(user, item), np.arange(100), seed=0)
+    vectors = begun(texts)
+
+    def users(of: torch.Tensor) -> torch.Tensor:
+        return torch.stack([unit(of[torch.from_numpy(item[user == u])].mean(0)) for u in range(60)])
+
+    plain = unit((begun.features(texts) - begun.offset) @ begun.directions.T)
+    assert torch.allclose(begun.average, users(plain).mean(0), atol=1e-6)
+    assert torch.allclose(vectors, unit(plain + LEAN * begun.average), atol=1e-6)
+    assert torch.allclose(anybody, users(vectors).mean(0), atol=1e-6)
+    liked = (vectors[100:] @ anybody).numpy()  # of items that nobody had
+    assert liked[kind[100:] == 1].mean() > liked[kind[100:] == 0].mean() + 0.1
+
+
 def test_an_untrained_head_gives_these_vectors() -> None:
     texts, _, pairs = world()
     begun = Interests(6, 8)
@@ -155,6 +188,18 @@ def test_training_begins_there_and_its_folder_holds_it(tmp_path: Any) -> None:
     on = checkpoint.load(tmp_path / "on").head.interests  # going on keeps what it began with
     assert isinstance(on, Interests)
     assert torch.equal(on.directions, module.head.interests.directions)
+
+
+def test_who_has_no_history_begins_as_the_mean_user(tmp_path: Any) -> None:
+    world = toy()
+    world.train(tmp_path, world.config(interest_topics=6), world.trainer(max_epochs=1, lr=0.0))
+    tower, vectors = load_user_tower(tmp_path, clock=True), np.load(tmp_path / "tuned.npy")
+    learnt = split_by_time(world.pairs, world.trainer().holdout)[0]
+    had = {(int(world.pairs.user[at]), int(world.pairs.item[at])) for at in learnt}
+    means = [np.mean([vectors[i] for u, i in had if u == user], 0) for user in {u for u, _ in had}]
+    wanted = np.mean([mean / np.linalg.norm(mean) for mean in means], 0)
+    np.testing.assert_allclose(tower.prior, [wanted, wanted], atol=1e-6)
+    assert np.linalg.norm(wanted) > 1e-3
 
 
 def test_the_graph_holds_it(tmp_path: Any) -> None:

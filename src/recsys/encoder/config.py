@@ -64,8 +64,9 @@ class EncoderConfig:
         a causal model, else the mean.
     interest_topics : int
         0: item vectors begin as the centred vectors of their texts. More: as those of the directions in
-        which the items of a user agree, in closed form, of texts and of their nearness to so many topics
-        (`recsys.encoder.interests`). For items that are new each day and users with several events.
+        which the items of a user agree, in closed form, of texts and of their nearness to so many topics,
+        drawn towards the mean user (`recsys.encoder.interests`). For items that are new each day and users
+        with several events.
     adapter_size, queries, rank : int
         Width of the residual adapter; number of attention queries; rank of the heads' residual.
     history : int

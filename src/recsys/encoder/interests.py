@@ -13,6 +13,12 @@ so item vectors whose mean over a history is the user's take the roots of these 
 are its centred vector and its nearness to the means of a clustering of the catalogue, since tastes follow
 topics and not only straight lines. Both ends of a product are items of users' choice, so that which items
 are popular, or new, has no part in it: gradient steps on clicks learn that first.
+
+The taste's mean is 0 in these features, which are centred over all pairs, where those who had much count
+much. Over users it is not: half of the mean user's vector, each user counting once, is added to each item.
+Histories are then drawn towards what anybody wants, as the posterior mean ``(n m + k a) / (n + k)`` under a
+prior ``a`` worth k events draws them (Robbins 1956; Efron and Morris 1975), and who has no history at all
+has the mean user's vector.
 """
 
 from typing import Any
@@ -30,6 +36,7 @@ Array = NDArray[Any]
 SHARPNESS, WEIGHT = 15.0, 0.7  # of the softmax over topics, and its length beside the text's 1
 HISTORY = 10  # n above, on which vectors depend little
 RIDGE = 1.0  # of W, in units of its features' mean square
+LEAN = 0.5  # of the mean user's vector, in an item's
 MOST_DIRECTIONS = 128  # of vectors that have more dimensions; the others stay for training
 LEAST = 1e-3  # length of all directions together, in units of a feature vector's
 PASSES, MOST_TEXTS, CHUNK = 8, 50_000, 8_192  # of the clustering; pairs at a time
@@ -41,12 +48,14 @@ class Interests(nn.Module):
     centres: Tensor
     offset: Tensor
     directions: Tensor
+    average: Tensor
 
     def __init__(self, dims: int, topics: int) -> None:
         super().__init__()
         self.register_buffer("centres", torch.zeros(topics, dims))
         self.register_buffer("offset", torch.zeros(dims + topics))
         self.register_buffer("directions", torch.eye(min(MOST_DIRECTIONS, dims), dims + topics))
+        self.register_buffer("average", torch.zeros(len(self.directions)))
         self.dims = dims
 
     def features(self, centred: Tensor) -> Tensor:
@@ -56,11 +65,14 @@ class Interests(nn.Module):
 
     def forward(self, centred: Tensor) -> Tensor:
         """Vectors whose mean over a history is its user's."""
-        found = unit((self.features(centred) - self.offset) @ self.directions.T)
-        return nn.functional.pad(found, (0, self.dims - len(self.directions)))
+        return self._leaning(self.features(centred))
+
+    def _leaning(self, features: Tensor) -> Tensor:
+        found = unit((features - self.offset) @ self.directions.T)
+        return nn.functional.pad(unit(found + LEAN * self.average), (0, self.dims - len(self.directions)))
 
     @torch.no_grad()
-    def fit(self, centred: Tensor, pairs: PairArrays, known: Array, seed: int) -> None:
+    def fit(self, centred: Tensor, pairs: PairArrays, known: Array, seed: int) -> Tensor:
         """Learn topics from the known items' texts and directions from what users had.
 
         Parameters
@@ -69,10 +81,15 @@ class Interests(nn.Module):
             Centred text vectors of the catalogue, of length one.
         pairs : PairArrays
             Each item counts once a user, and users of one item not at all; weights and kinds are not
-            read. Takes 12 bytes for each dimension and topic of an item.
+            read. Takes 12 bytes for each dimension and topic of an item, 8 for each dimension of a user.
         known : int64 array
             Codes of the items that may be seen.
         seed : int
+
+        Returns
+        -------
+        Tensor, shape (dims,)
+            The mean of users' vectors, for somebody without a history.
 
         Raises
         ------
@@ -102,6 +119,10 @@ class Interests(nn.Module):
         if float(found.norm()) * size**0.5 < LEAST:
             raise _refusal("users whose items are alike in some direction", "none")
         self.directions.copy_(found.T[: len(self.directions)])
+        self.average.zero_()
+        plain = self._leaning(features)[:, : len(self.average)]
+        self.average.copy_(mean_user(plain, user, place))
+        return mean_user(self._leaning(features), user, place)
 
 
 def _refusal(expected: str, found: str) -> DataError:
@@ -132,6 +153,22 @@ def topics(vectors: Tensor, count: int, rng: np.random.Generator) -> Tensor:
         filled = torch.bincount(nearest, minlength=count) > 0
         centres = torch.where(filled.unsqueeze(1), unit(sums), centres)
     return centres
+
+
+def mean_user(vectors: Tensor, user: Array, place: Array) -> Tensor:
+    """The mean over users of their vectors, which are the means of their items' vectors, of length one.
+
+    Parameters
+    ----------
+    vectors : Tensor, shape (items, dims)
+    user : int64 array, shape (pairs,)
+        From 0, rising, each number there.
+    place : int64 array, shape (pairs,)
+        The pair's row of ``vectors``.
+    """
+    starts = torch.from_numpy(np.flatnonzero(np.diff(user, prepend=-1)))
+    bags = nn.functional.embedding_bag(torch.from_numpy(place), vectors, starts, mode="mean")
+    return unit(bags).mean(0)
 
 
 def agreement(features: Tensor, user: Array, place: Array) -> tuple[Tensor, Tensor]:

@@ -157,7 +157,8 @@ def train_encoder(
             module.to(device_of(trainer.accelerator)).refresh()
         elif isinstance(module.head.interests, Interests):
             centred = module.head.raw(module.bank)
-            module.head.interests.fit(centred, taught.pairs.pairs, known, trainer.seed)
+            anybody = module.head.interests.fit(centred, taught.pairs.pairs, known, trainer.seed)
+            module.user.prior.data.copy_(anybody)
         keeper = None
         if resume is not None:
             buckets = () if tower is None else (tower.buckets.numpy(),)

@@ -1,7 +1,8 @@
 """The trained half of the towers: vectors of items and of users from pooled text vectors.
 
 Both start as the identity on the pretrained geometry: an item's trained vector is its raw one (or what
-`recsys.encoder.interests` makes of that), and a user's vector is the plain mean of the history.
+`recsys.encoder.interests` makes of that), and a user's vector is the plain mean of the history. The vector
+of an empty history starts at zero (or at what `recsys.encoder.interests` finds).
 `recsys.interest.user` computes the same without torch.
 """
 
