@@ -1,4 +1,4 @@
-"""Wall time and peak memory of a block of code."""
+"""Wall time and peak memory of a block of code, and the rows that it wrote."""
 
 import resource
 import time
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import polars as pl
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -51,3 +53,11 @@ def _peak_kib() -> int:
     except OSError:
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def rows_of(folder: Path) -> dict[str, int]:
+    """Rows of each parquet file at the top of a folder, read from the files' footers."""
+    return {
+        path.stem: int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        for path in sorted(folder.glob("*.parquet"))
+    }

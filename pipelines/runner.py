@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 import recsys
 from recsys.core.progress import working
 from recsys.pipelines import atomic, keys, manifest
 from recsys.pipelines.lock import held
-from recsys.pipelines.measure import measured
+from recsys.pipelines.measure import measured, rows_of
 from recsys.pipelines.missing import refusal
 from recsys.tracking.run import NULL_RUN, Run
 
@@ -60,14 +58,17 @@ class Stage:
         As the command line calls it ("train-encoder"); also its folder under work/.
     work : callable
         ``work(inputs, config, out) -> Facts | None``: reads the input folders or files, writes into
-        the empty folder ``out``.
+        the folder ``out``.
     code : tuple of str
         Packages and modules whose source is this stage's code version; recsys.core always counts.
+    resumes : bool
+        Whether ``out`` may hold what a broken run of the same key left, to go on from; else it is empty.
     """
 
     name: str
     work: Callable[[Mapping[str, Path], Any, Path], Facts | None]
     code: tuple[str, ...]
+    resumes: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,8 +207,9 @@ class Runner:
     ) -> None:
         self._sweep(folder.parent)
         partial = folder.with_name(f".tmp-{folder.name}")
-        atomic.remove(partial)
-        partial.mkdir(parents=True)
+        if self.force or not stage.resumes:
+            atomic.remove(partial)
+        partial.mkdir(parents=True, exist_ok=True)
         paths = {
             name: source.folder if isinstance(source, Done) else source for name, source in inputs.items()
         }
@@ -221,7 +223,7 @@ class Runner:
                 "started": started,
                 "seconds": round(cost.seconds, 3),
                 "peak_gib": round(cost.peak_gib, 3),
-                "rows": {**_count(partial), **facts.rows},
+                "rows": {**rows_of(partial), **facts.rows},
                 "saw": dict(facts.saw),
                 "metrics": [list(metric) for metric in facts.metrics],
                 "artifacts": list(facts.artifacts),
@@ -237,7 +239,8 @@ class Runner:
             else:
                 partial.rename(folder)
         except BaseException:
-            atomic.remove(partial)
+            if not stage.resumes:
+                atomic.remove(partial)
             raise
 
     def _sweep(self, stage_dir: Path) -> None:
@@ -279,14 +282,6 @@ class Runner:
             for label, done in self.done.items()
         }
         return manifest.merged(self._earlier, now)
-
-
-def _count(folder: Path) -> dict[str, int]:
-    """Rows of each parquet file at the top of a folder, read from the files' footers."""
-    return {
-        path.stem: int(pl.scan_parquet(path).select(pl.len()).collect().item())
-        for path in sorted(folder.glob("*.parquet"))
-    }
 
 
 def _line(done: Done) -> str:

@@ -29,4 +29,4 @@ def work(inputs: Mapping[str, Path], config: Config, out: Path) -> Facts:
     return Facts(rows={"users": scored.users, "recommendations": scored.rows})
 
 
-STAGE = Stage("score", work, ("recsys.serving", "recsys.pipelines.score"))
+STAGE = Stage("score", work, ("recsys.serving", "recsys.pipelines.score"), resumes=True)

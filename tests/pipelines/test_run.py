@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -18,6 +19,7 @@ from recsys.core.tables import METRICS, PREDICTIONS, RECOMMENDATIONS, ROWS, chec
 from recsys.evaluation.ranks import MID_RANK
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.pipelines.path import READS, STAGES
+from recsys.serving import batch
 from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import MEASURED, toy_data
 
@@ -374,3 +376,26 @@ def test_a_stage_that_fails_leaves_nothing_and_the_others_stand(toy, tmp_path, m
     assert not list((toy.root / "work" / "score").glob(".tmp-*"))
     assert (tmp_path / "run" / "stages" / "bundle").is_symlink()
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_scoring_goes_on_at_the_partition_where_it_was_broken_off(toy, tmp_path, monkeypatch):
+    asked, original = [], batch._partition
+
+    def breaks(ranker, user_ids, config):
+        asked.append(user_ids[0])
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return original(ranker, user_ids, config)
+
+    monkeypatch.setattr(batch, "_partition", breaks)
+    pieces = ("scoring.k=4", "scoring.partition_size=15")
+    with pytest.raises(KeyboardInterrupt):
+        toy.again(tmp_path / "run", *pieces)
+    toy.again(tmp_path / "run", *pieces)
+    assert len(asked) == 5 and asked[2] == asked[3]  # four partitions; the broken one twice
+    monkeypatch.undo()
+    ranker = Ranker.load(toy.stage("bundle") / "model")
+    users = ranker.bundle.users.decode(np.arange(len(ranker.bundle.users)))
+    whole = batch.score_users(ranker, users, tmp_path / "whole", batch.BatchConfig(k=4, partition_size=15))
+    for path in whole.folder.iterdir():
+        assert (tmp_path / "run" / "recommendations" / path.name).read_bytes() == path.read_bytes()

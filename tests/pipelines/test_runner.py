@@ -207,6 +207,27 @@ def test_a_stage_that_fails_leaves_earlier_outputs(start, events, tmp_path):
     assert (tmp_path / "runs" / "first" / "manifest.json").read_text() == before
 
 
+def test_a_stage_that_resumes_finds_what_was_left(start, events, tmp_path):
+    found = []
+
+    def piecewise(inputs, config, out):
+        found.append(names(out))
+        (out / f"piece-{len(found)}").write_text("x")
+        if len(found) < 3:
+            raise KeyboardInterrupt
+
+    stage = Stage("pieces", piecewise, (), resumes=True)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            start()(stage, {"events": events}, Doubling())
+    done = start()(stage, {"events": events}, Doubling())
+    assert found == [[], ["piece-1"], ["piece-1", "piece-2"]]
+    assert names(done.folder) == ["piece-1", "piece-2", "piece-3", "stage.json"]
+    assert names(tmp_path / "work" / "pieces") == [done.folder.name]
+    start(force=True)(stage, {"events": events}, Doubling())
+    assert found[3] == []  # what is forced begins anew
+
+
 def test_an_output_without_its_record_is_made_anew(start, events):
     first, _ = whole(start(), events)
     (first.folder / "stage.json").unlink()
