@@ -150,16 +150,19 @@ class LiveFeatures:
         self, asker: Asker, codes: Array, unknown: Mapping[int, Mapping[str, Any]]
     ) -> dict[str, Array]:
         """Behaviour and interest columns of some items, where the trees or the first stage read them."""
-        bundle, stored = self._bundle, self._bundle.vectors
         values: dict[str, Array] = {}
         if "state" in self._wanted:
             values["state"] = asker.state.read(asker.view, codes)
-        if "interest" in self._wanted and bundle.tower is not None and stored is not None:
-            tuned, raw = self._new_items.vectors(unknown, len(codes)) if unknown else (None, None)
-            values["interest"] = score_view(
-                bundle.tower, stored.tuned, stored.raw, asker.view, codes, tuned, raw
-            )
+        if "interest" in self._wanted and self._bundle.tower is not None:
+            values["interest"] = self.interest(asker.view, codes, unknown)
         return values
+
+    def interest(self, view: View, codes: Array, unknown: Mapping[int, Mapping[str, Any]]) -> Array:
+        """Interest columns of some items: float32 (items, 9); the bundle has vectors."""
+        tower, stored = self._bundle.tower, self._bundle.vectors
+        assert tower is not None and stored is not None
+        tuned, raw = self._new_items.vectors(unknown, len(codes)) if unknown else (None, None)
+        return score_view(tower, stored.tuned, stored.raw, view, codes, tuned, raw)
 
     def text_vector(self, code: int, given: Mapping[str, Any] | None) -> Array | None:
         """What an item's text says before any training: float32 (dims,), None where nothing is known."""
