@@ -11,6 +11,7 @@ import pytest
 
 from recsys.core.errors import BundleError
 from recsys.ranking.first_stage import SelectConfig
+from recsys.serving.asker import asker_of
 from recsys.serving.bundle import Bundle, check_trees
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.serving.ranker import Ranker
@@ -255,4 +256,7 @@ def test_what_was_observed_can_be_written_and_read_again(
 def test_the_select_config_travels(bundle_with: Callable[..., Path], n: int) -> None:
     ranker = Ranker.load(bundle_with(select=SelectConfig(n=n, quotas={"popular": 1})))
     assert ranker.bundle.select == SelectConfig(n=n, quotas={"popular": 1})
-    assert len(ranker.recommend("u0", 10, exclude_seen=False, at="state")) == n
+    asker = asker_of(ranker.bundle, "u0", None, ranker.state_time)
+    pool = ranker._live.offer(asker.view)
+    assert len(pool.items) > n == len(ranker._live.select(asker, pool).items)
+    assert len(ranker.recommend("u0", 5, exclude_seen=False, at="state")) == 5  # a longer list is filled
