@@ -80,8 +80,10 @@ def test_histories_that_are_refused(ranker: Ranker) -> None:
         ranker.rank(None, ALL, history=[("i1", "click", late)], at="state")
     with pytest.raises(ValueError, match=r"history 1, event_type: expected one of .* Nothing was ranked"):
         ranker.rank(None, ALL, history=[("i1", "click"), ("i1", "look")], at="state")
-    with pytest.raises(ValueError, match="history 0: expected a mapping of columns"):
-        ranker.rank(None, ALL, history=[7], at="state")
+    told = "history 0: expected a mapping of columns, or a tuple item_id, event_type, timestamp; found "
+    for row in (7, ("i1",), ("u1", "i1", "click", late)):
+        with pytest.raises(ValueError, match=told):
+            ranker.rank(None, ALL, history=[row], at="state")
 
 
 def test_recommendations_by_a_history_leave_out_what_stands_there(ranker: Ranker) -> None:
@@ -100,6 +102,11 @@ def test_recommendations_by_a_history_leave_out_what_stands_there(ranker: Ranker
         (np.arange(N_ITEMS) % 2 == 0, {f"i{i}" for i in range(0, 9, 2)}),
         ({"price": 5.0}, {f"i{i}" for i in range(9)}),
         ({"price": [1.0, 2.0]}, set()),
+        ({"price": np.array([4.0, 5.0])}, {f"i{i}" for i in range(9)}),
+        ({"price": pl.Series([1.0])}, set()),
+        ([i == 3 for i in range(N_ITEMS)], {"i3"}),
+        (pl.Series(["i2"]), {"i2"}),
+        (pl.Series([i < 2 for i in range(N_ITEMS)]), {"i0", "i1"}),
         ([], set()),
         (["i9"], set()),  # sold out
     ],
@@ -120,6 +127,9 @@ def test_where_by_free_columns(ranker: Ranker) -> None:
     name = column.removeprefix("item_x_")
     answer = ranker.recommend("u1", N_ITEMS, exclude_seen=False, where={name: words[0]}, at="state")
     assert set(answer.item_ids) == wanted and wanted
+    for several in (np.array(words[:1]), pl.Series(words[:1]), (word for word in words[:1])):
+        again = ranker.recommend("u1", N_ITEMS, exclude_seen=False, where={name: several}, at="state")
+        assert again.item_ids == answer.item_ids
     none = ranker.recommend(
         "u1", N_ITEMS, where={name: [words[0], "no such value"], "price": 4.0}, at="state"
     )
@@ -131,6 +141,8 @@ def test_conditions_that_are_refused(ranker: Ranker) -> None:
         ranker.recommend("u0", where={"colour": "red"}, at="state")
     with pytest.raises(ValueError, match=f"a bool for each of the {N_ITEMS} items; found shape"):
         ranker.recommend("u0", where=np.ones(3, np.bool_), at="state")
+    with pytest.raises(ValueError, match=f"a bool for each of the {N_ITEMS} items; found shape"):
+        ranker.recommend("u0", where=[True, False], at="state")
     with pytest.raises(ValueError, match="found the word 'i1'"):
         ranker.recommend("u0", where="i1", at="state")
 
@@ -147,6 +159,34 @@ def test_many_requests_are_as_many_answers(ranker: Ranker) -> None:
     named = ranker.rank_many(asked.with_columns(request_id=pl.Series(["a", "b", "c"])), at="state", k=1)
     assert named["request_id"].to_list() == ["a", "b"]
     assert len(ranker.rank_many(asked.clear(), at="state")) == 0
+
+
+def test_the_name_of_a_request_keeps_its_type(ranker: Ranker) -> None:
+    asked = pl.DataFrame({"user_id": ["u0"], "request_id": [7]}, schema_overrides={"request_id": pl.UInt8})
+    for frame in (asked, asked.clear()):
+        assert ranker.rank_many(frame, at="state").schema["request_id"] == pl.UInt8
+    assert ranker.rank_many(asked.select("user_id").clear()).schema["request_id"] == pl.Int64
+
+
+def test_ids_that_are_none_or_one_string_are_refused(ranker: Ranker) -> None:
+    for ask in (lambda ids: ranker.rank("u0", ids), lambda ids: ranker.features("u0", ids)):
+        with pytest.raises(ValueError, match="item_ids: expected several ids; found the one string 'i1'"):
+            ask("i1")
+        with pytest.raises(ValueError, match="item_ids, number 1: expected an id; found none"):
+            ask(["i1", None])
+    with pytest.raises(ValueError, match="request 0: item_ids: expected several ids"):
+        ranker.rank_many(pl.DataFrame({"user_id": ["u0"], "item_ids": ["i1"]}))
+    with pytest.raises(ValueError, match="items, number 0: expected a mapping of columns; found 'item_id'"):
+        ranker.rank("u0", items={"item_id": "i1"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [None, 0, 2.0])
+def test_how_many_is_a_whole_number(ranker: Ranker, k: Any) -> None:
+    told = f"k must be a whole number, at least 1; found {k}"
+    for ask in (ranker.recommend, lambda _, k: ranker.similar("i1", k)):
+        with pytest.raises(ValueError, match=told):
+            ask("u1", k)
+    assert len(ranker.recommend("u1", np.int64(2), at="state")) == 2  # type: ignore[arg-type]
 
 
 def test_many_requests_name_the_one_that_is_wrong(ranker: Ranker) -> None:
@@ -190,6 +230,7 @@ def test_similar_by_both_is_the_fusion_of_the_ranks(ranker: Ranker) -> None:
 def test_similar_items_that_may_be_given(ranker: Ranker) -> None:
     assert set(ranker.similar("i3", where=["i3", "i5", "i9"], at="state").item_ids) <= {"i5"}
     assert len(ranker.similar("unknown", at="state")) == 0
+    assert len(ranker.similar(7, at="state")) == 0  # type: ignore[arg-type]
     assert len(ranker.similar({"item_id": "unknown", "title": "a pen"}, at="state")) == 0  # no text tower
     with pytest.raises(ValueError, match="by: expected one of text, behaviour, both; found 'looks'"):
         ranker.similar("i3", by="looks", at="state")  # type: ignore[arg-type]

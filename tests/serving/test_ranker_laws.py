@@ -108,7 +108,7 @@ def test_time_only_moves_forward_with_events(ranker: Ranker) -> None:
 @pytest.mark.parametrize("k", [0, -1])
 def test_k_below_one_is_refused_everywhere(ranker: Ranker, k: int) -> None:
     for call in (lambda: ranker.rank("u0", ALL, k=k), lambda: ranker.recommend("u0", k)):
-        with pytest.raises(ValueError, match=f"k must be at least 1, found {k}"):
+        with pytest.raises(ValueError, match=f"k must be a whole number, at least 1; found {k}"):
             call()
 
 

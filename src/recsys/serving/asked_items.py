@@ -53,8 +53,21 @@ class AskedItems:
         return {row: unknown[place] for row, place in enumerate(self.places) if place in unknown}
 
 
-def asked_items(item_ids: Iterable[str] | None, items: Sequence[Mapping[str, Any]]) -> AskedItems:
-    """What ``rank`` was asked for; the described items where no ids are given."""
+def asked_items(item_ids: Iterable[str] | None, items: Sequence[Mapping[str, Any]] = ()) -> AskedItems:
+    """What ``rank`` was asked for; the described items where no ids are given.
+
+    Raises
+    ------
+    ValueError
+        For one string in the place of several, which would be taken for its letters; for None among the ids,
+        and for a description without an id.
+    """
     described = described_by_id(items)
-    ids = [str(item) for item in item_ids] if item_ids is not None else list(described)
+    if isinstance(item_ids, str):
+        raise ValueError(f"item_ids: expected several ids; found the one string {item_ids!r}")
+    given = list(described) if item_ids is None else list(item_ids)
+    for place, item in enumerate(given):
+        if item is None:
+            raise ValueError(f"item_ids, number {place}: expected an id; found none")
+    ids = [str(item) for item in given]
     return AskedItems(ids, list(dict.fromkeys(ids)), described)

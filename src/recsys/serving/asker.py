@@ -1,6 +1,6 @@
 """Who asks: a user that the state knows, nobody, or a history that comes with the request."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -66,8 +66,7 @@ def of_history(bundle: Bundle, history: Iterable[Any], time: int) -> Asker:
     ValueError
         Names the event that cannot be used, or that lies after the request.
     """
-    rows = history.to_dicts() if hasattr(history, "to_dicts") else history
-    events = parse_events([_row(row) for row in rows], time, what="history", do=NOTHING_DONE)
+    events = parse_events(history, time, columns=HISTORY_TUPLE, what="history", do=NOTHING_DONE)
     for place, event in enumerate(events):
         if bundle.clock and event.time > time:
             late, asked = (EPOCH + timedelta(microseconds=at) for at in (event.time, time))
@@ -81,10 +80,3 @@ def of_history(bundle: Bundle, history: Iterable[Any], time: int) -> Asker:
             event = events[place]._replace(time=min(events[place].time, time))
             state.observe(0, int(codes[place]), *event.facts)
     return Asker(state.view(0, time), state, -1)
-
-
-def _row(row: Any) -> Any:
-    """With a user, as an event has one; what is neither a mapping nor a tuple is left to be refused."""
-    if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (2, 3):
-        row = dict(zip(HISTORY_TUPLE, row, strict=False))
-    return {**row, c.USER_ID: ""} if isinstance(row, Mapping) else row

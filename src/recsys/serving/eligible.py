@@ -22,7 +22,7 @@ def eligible(bundle: Bundle, where: Where) -> Array | None:
     bundle : Bundle
     where : bool array, mapping or iterable of str, optional
         A bool for each item, in the order of the bundle's codes; or an item column and the value, or the
-        list of values, that it must have, all of them together; or the ids themselves. Unknown ids and
+        values, that it must have, all of them together; or the ids themselves. Unknown ids and
         values are of no item.
 
     Raises
@@ -33,10 +33,6 @@ def eligible(bundle: Bundle, where: Where) -> Array | None:
     if where is None:
         return None
     n = len(bundle.items)
-    if isinstance(where, np.ndarray) and where.dtype == np.bool_:
-        if where.shape != (n,):
-            raise ValueError(f"where: expected a bool for each of the {n} items; found shape {where.shape}")
-        return where
     if isinstance(where, str):
         raise ValueError(
             f"where: expected item ids, a mask, or columns and their values; found the word {where!r}"
@@ -44,15 +40,28 @@ def eligible(bundle: Bundle, where: Where) -> Array | None:
     if isinstance(where, Mapping):
         masks = [_has(bundle, str(column), values) for column, values in where.items()]
         return np.logical_and.reduce(masks) if masks else np.ones(n, np.bool_)
+    given = where if isinstance(where, np.ndarray) else list(where)
+    if _is_mask(given):
+        mask = np.asarray(given, np.bool_)
+        if mask.shape != (n,):
+            raise ValueError(f"where: expected a bool for each of the {n} items; found shape {mask.shape}")
+        return mask
     mask = np.zeros(n, np.bool_)
-    codes = bundle.items.encode([str(item) for item in where])
+    codes = bundle.items.encode([str(item) for item in given])
     mask[codes[codes >= 0]] = True
     return mask
 
 
+def _is_mask(given: Array | list[Any]) -> bool:
+    if isinstance(given, np.ndarray):
+        return given.dtype == np.bool_
+    return bool(given) and all(isinstance(one, (bool, np.bool_)) for one in given)
+
+
 def _has(bundle: Bundle, column: str, values: Any) -> Array:
     """The items whose column holds one of some values."""
-    listed = list(values) if isinstance(values, (list, tuple, set, frozenset)) else [values]
+    several = isinstance(values, Iterable) and not isinstance(values, str)
+    listed = list(values) if several else [values]
     attributes, name = bundle.item_attributes, ITEM_PREFIX + column
     codes = np.arange(len(bundle.items))
     if name in attributes.names:

@@ -88,7 +88,13 @@ def _one(row: Mapping[str, Any], what: str, now: int, ahead: datetime, do: str) 
 
 
 def parse_events(
-    events: Any, now: int, ahead: datetime = LAST, *, what: str = "event", do: str = NOT_APPLIED
+    events: Any,
+    now: int,
+    ahead: datetime = LAST,
+    *,
+    columns: Sequence[str] = TUPLE,
+    what: str = "event",
+    do: str = NOT_APPLIED,
 ) -> list[GivenEvent]:
     """Read events in any of their shapes.
 
@@ -96,11 +102,13 @@ def parse_events(
     ----------
     events : polars frame, or iterable of mappings or of tuples
         Columns as in the events table: user_id, item_id, event_type, timestamp, and where known value,
-        price, request_id, position, event_id. A tuple is user_id, item_id, event_type, timestamp.
+        price, request_id, position, event_id.
     now : int
         Microseconds, the time of an event without one.
     ahead : datetime
         No event may be later: a state cannot forget, so one wrong clock would stop every later request.
+    columns : sequence of str
+        Of a tuple; the last may be left out. Without user_id among them, all events are of one user.
     what, do : str
         What an event is called in errors, and what they say of the others.
 
@@ -110,17 +118,19 @@ def parse_events(
         Names the first event and column that cannot be used.
     """
     rows: Iterable[Any] = events.to_dicts() if hasattr(events, "to_dicts") else events
+    nobody = {} if c.USER_ID in columns else {c.USER_ID: ""}
     return [
-        _one(_mapping(row, f"{what} {place}", do), f"{what} {place}", now, ahead, do)
-        for place, row in enumerate(rows)
+        _one({**_mapping(row, columns, name, do), **nobody}, name, now, ahead, do)
+        for row, name in ((row, f"{what} {place}") for place, row in enumerate(rows))
     ]
 
 
-def _mapping(row: Any, what: str, do: str) -> Mapping[str, Any]:
+def _mapping(row: Any, columns: Sequence[str], what: str, do: str) -> Mapping[str, Any]:
     if isinstance(row, Mapping):
         return row
-    if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (3, 4):
-        return dict(zip(TUPLE, row, strict=False))
+    n = len(columns)
+    if isinstance(row, Sequence) and not isinstance(row, str) and len(row) in (n - 1, n):
+        return dict(zip(columns, row, strict=False))
     raise DataError(
-        what, expected=f"a mapping of columns, or a tuple {', '.join(TUPLE)}", found=repr(row), do=do
+        what, expected=f"a mapping of columns, or a tuple {', '.join(columns)}", found=repr(row), do=do
     )

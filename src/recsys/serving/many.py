@@ -43,8 +43,9 @@ def answer_many(ranker: "Ranker", requests: "pl.DataFrame", at: At, k: int | Non
 
     if c.USER_ID not in requests.columns:
         raise ValueError(f"requests: expected a column {c.USER_ID}; found {', '.join(requests.columns)}")
-    named = c.REQUEST_ID in requests.columns
-    names = requests[c.REQUEST_ID].to_list() if named else list(range(len(requests)))
+    names = pl.Series(c.REQUEST_ID, range(len(requests)), pl.Int64)
+    if c.REQUEST_ID in requests.columns:
+        names = requests[c.REQUEST_ID]
     answers = []
     for place, row in enumerate(requests.iter_rows(named=True)):
         try:
@@ -55,7 +56,7 @@ def answer_many(ranker: "Ranker", requests: "pl.DataFrame", at: At, k: int | Non
     repeated = pl.Series("row", range(len(requests)), pl.UInt32).gather(
         [place for place, size in enumerate(sizes) for _ in range(size)]
     )
-    of = pl.DataFrame({c.REQUEST_ID: pl.Series(names), c.USER_ID: requests[c.USER_ID].cast(pl.String)})
+    of = pl.DataFrame({c.REQUEST_ID: names, c.USER_ID: requests[c.USER_ID].cast(pl.String)})
     frames = [answer.to_polars() for answer in answers] or [ranker.rank().to_polars()]
     found = pl.concat(frames)
     first = (c.RANK, c.ITEM_ID, c.SCORE)

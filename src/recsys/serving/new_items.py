@@ -85,8 +85,10 @@ class NewItems:
 
 
 def described_by_id(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Descriptions by their item ids; ``ValueError`` for one without."""
+    """Descriptions by their item ids; ``ValueError`` for one without, or what is no description."""
     for place, given in enumerate(items):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"items, number {place}: expected a mapping of columns; found {given!r}")
         if given.get(ITEM_ID) is None:
             raise ValueError(
                 f"items, number {place}: expected an {ITEM_ID}; found {', '.join(given) or 'nothing'}"

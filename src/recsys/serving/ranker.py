@@ -133,7 +133,7 @@ class Ranker:
             of the history that cannot be used, ``k`` below 1, one of ``items`` without an item_id, or a word
             in a numeric column of ``items`` or ``context``.
         """
-        k = _checked(k)
+        k = None if k is None else _checked(k)
         asked = asked_items(item_ids, items)
         with self._lock:
             asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
@@ -162,7 +162,7 @@ class Ranker:
         """What the trees see: float32, shape (items, `columns`), in the order of ``item_ids``."""
         with self._lock:
             asker = asker_of(self.bundle, user_id, None, self._told.moment(at))
-            return self._live.values(asker, self._items.encode([str(item) for item in item_ids]), {}, context)
+            return self._live.values(asker, self._items.encode(asked_items(item_ids).ids), {}, context)
 
     def recommend(
         self,
@@ -198,7 +198,7 @@ class Ranker:
         ValueError
             As in `rank`; and for a ``where`` that names no column of items.
         """
-        limit = _checked(k)
+        k = _checked(k)
         with self._lock:
             asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
             some = wanted = eligible(self.bundle, where)
@@ -214,7 +214,7 @@ class Ranker:
                 return self._nothing()
             judged = self._judge(self._live.values(asker, codes, {}, context, rows))
             ids = self._items.decode(codes) if self._last.any else ()
-            best = self._last.places(asker.view.time, ids, codes, judged, limit)
+            best = self._last.places(asker.view.time, ids, codes, judged, k)
             return answer_of(self._items.decode(codes[best]), judged.take(best), self.chances)
 
     def similar(
@@ -249,10 +249,10 @@ class Ranker:
         ValueError
             As in `recommend`; for another ``by``, and for ``by="text"`` on a bundle without vectors.
         """
-        limit = _checked(k) or k
+        k = _checked(k)
         with self._lock:
             wanted, some = self._live.available(self._told.moment(at)), eligible(self.bundle, where)
-            codes, scores = self._similar.of(item, limit, by, wanted if some is None else wanted & some)
+            codes, scores = self._similar.of(item, k, by, wanted if some is None else wanted & some)
             return answer_of(self._items.decode(codes), Judged(scores, {}))
 
     def _judge(self, values: Array) -> Judged:
@@ -288,7 +288,7 @@ class Ranker:
             return self._told.apply(events)
 
 
-def _checked(k: int | None) -> int | None:
-    if k is not None and k < 1:
-        raise ValueError(f"k must be at least 1, found {k}")
-    return k
+def _checked(k: int) -> int:
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ValueError(f"k must be a whole number, at least 1; found {k!r}")
+    return int(k)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from recsys.core.checks import check_choice
 from recsys.core.columns import CLICK
 from recsys.core.log import HISTORY, View
+from recsys.serving.asked_items import asked_items
 from recsys.serving.bundle import Bundle
-from recsys.serving.new_items import described_by_id
 from recsys.state.neighbours import lists_of_all
 
 Array = NDArray[Any]
@@ -64,9 +64,9 @@ class SimilarItems:
         check_choice("by", by, BYS)
         if by == "text" and self._bundle.vectors is None:
             raise ValueError('by="text" needs item vectors; this bundle has none: use by="behaviour"')
-        given = None if isinstance(item, str) else item
-        item_id = item if isinstance(item, str) else next(iter(described_by_id([item])))
-        code = int(self._bundle.items.encode([item_id])[0])
+        given = item if isinstance(item, Mapping) else None
+        asked = asked_items(None, [item]) if isinstance(item, Mapping) else asked_items([item])
+        code = int(self._bundle.items.encode(asked.ids)[0])
         wanted = wanted.copy()
         if code >= 0:
             wanted[code] = False
