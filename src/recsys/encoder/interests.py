@@ -17,8 +17,8 @@ are popular, or new, has no part in it: gradient steps on clicks learn that firs
 The taste's mean is 0 in these features, which are centred over all pairs, where those who had much count
 much. Over users it is not: half of the mean user's vector, each user counting once, is added to each item.
 Histories are then drawn towards what anybody wants, as the posterior mean ``(n m + k a) / (n + k)`` under a
-prior ``a`` worth k events draws them (Robbins 1956; Efron and Morris 1975), and who has no history at all
-has the mean user's vector.
+prior ``a`` worth k events draws them (Robbins 1956; Efron and Morris 1975), but with k half of n for every n:
+a mean over items does not tell how many they were. Who has no history at all has the mean user's vector.
 """
 
 from typing import Any
