@@ -80,11 +80,7 @@ def _wrong(path: Path, found: str) -> DataError:
 def _bench(told: Mapping[str, Any]) -> str:
     name = told["bench"]
     how = f"`python -m recsys.pipelines.bench_{name} --out pipelines/figures/{name}.json`"
-    rows: list[Sequence[str]] = [
-        HEADER,
-        ("---", "---:", "---:", "---:", "---", "---"),
-        *map(_row, told["figures"]),
-    ]
+    rows: list[Sequence[str]] = [HEADER, RULE, *map(_row, told["figures"])]
     said = f"**{name}**: {how}, at commit {told['commit']} on {_cell(str(told['machine']))}."
     if told.get("cells"):
         heading, lines = grid([Cell(**cell) for cell in told["cells"]])
