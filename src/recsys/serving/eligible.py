@@ -11,7 +11,7 @@ from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.serving.bundle import Bundle
 
 Array = NDArray[Any]
-Where = Iterable[str] | Mapping[str, Any] | Array | None
+Where = Iterable[str] | Iterable[bool] | Mapping[str, Any] | Array | None
 
 
 def eligible(bundle: Bundle, where: Where) -> Array | None:
@@ -20,7 +20,7 @@ def eligible(bundle: Bundle, where: Where) -> Array | None:
     Parameters
     ----------
     bundle : Bundle
-    where : bool array, mapping or iterable of str, optional
+    where : mapping, or iterable of str or bool, optional
         A bool for each item, in the order of the bundle's codes; or an item column and the value, or the
         values, that it must have, all of them together; or the ids themselves. Unknown ids and
         values are of no item.

@@ -183,7 +183,7 @@ class Ranker:
             As in `rank`.
         exclude_seen : bool
             Leave out the items of the user's recent history; no source offers them.
-        where : bool array, mapping or iterable of str, optional
+        where : mapping, or iterable of str or bool, optional
             Which items may be recommended: a bool for each item in the order of ``bundle.items``, an item
             column and the value or values that it must have (``{"category": "lamps"}``), or item ids. No
             source spends a place on another item.
