@@ -205,7 +205,7 @@ class Ranker:
             if exclude_seen and asker.view.n:
                 wanted = np.ones(len(self._items), np.bool_) if some is None else some.copy()
                 wanted[asker.view.items[: asker.view.n]] = False
-            # so many whatever k is: a longer list begins with the shorter one
+            # so many for every k up to select.n: a longer list begins with the shorter one
             pool = self._live.offer(asker.view, wanted, max(k, self.bundle.select.n))
             rows = self._live.select(asker, pool, k)
             pinned = self._last.pinned(rows.items)
