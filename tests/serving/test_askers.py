@@ -12,6 +12,7 @@ import pytest
 from recsys.core.columns import EVENT_TYPES
 from recsys.serving.events import EPOCH
 from recsys.serving.ranker import Ranker
+from recsys.state.neighbours import lists_of_all
 
 from .conftest import N_ITEMS, event_log, trees
 
@@ -208,11 +209,15 @@ def test_similar_by_text(ranker: Ranker) -> None:
 
 
 def test_similar_by_behaviour_is_what_followed(ranker: Ranker) -> None:
-    log = event_log()
-    followed = {f"i{log.item[i]}" for u in range(4) for i in np.flatnonzero(log.user == u)[1:]}
-    answer = ranker.similar("i3", by="behaviour", at="state")
-    assert len(answer) and set(answer.item_ids) <= followed - {"i3"}
-    assert (np.diff(answer.scores) <= 0).all()
+    lists = lists_of_all(ranker.bundle.state.families)
+    assert lists is not None
+    of = {name: array[3] for name, array in lists.arrays().items() if name in ("ids", "weight", "error")}
+    weight = dict(zip(of["ids"].tolist(), (of["weight"] - of["error"]).tolist(), strict=True))
+    expected = sorted(set(weight) - {-1, 3, 9}, key=lambda code: (-weight[code], code))
+    assert len(expected) > 4
+    answer = ranker.similar("i3", 4, by="behaviour", at="state")
+    assert answer.item_ids == tuple(f"i{code}" for code in expected[:4])
+    assert answer.scores == pytest.approx([weight[code] for code in expected[:4]])
 
 
 def test_similar_by_both_is_the_fusion_of_the_ranks(ranker: Ranker) -> None:
