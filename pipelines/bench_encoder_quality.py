@@ -14,7 +14,7 @@ from recsys.core import columns as c
 from recsys.data.prepare import load as load_prepared
 from recsys.evaluation.config import NDCG_TRUE
 from recsys.interest.text import TextTower
-from recsys.metrics.bootstrap import interval, paired
+from recsys.metrics.bootstrap import interval, paired, ratio
 from recsys.pipelines.bench import Figure, quotient, rounds, spread
 from recsys.pipelines.bench_encoder_inputs import (
     MIND,
@@ -103,18 +103,13 @@ def quality_figures(names: tuple[str, ...], told: Told) -> list[Figure]:
 
 
 def compare(name: str, one: Compared, told: Told) -> Figure:
-    """One arm over the other, over the same requests and seeds.
-
-    The interval of a ratio is that of the paired difference, divided by the mean of the lower side.
-    """
+    """One arm over the other, over the same requests and seeds."""
     over, under = (mean_scores(one.data, arm, told) for arm in (one.over, one.under))
     metric = over.ndcg(one.over.model) if one.metric == NDCG else one.metric
     a, b = over.values[one.over.model, metric], under.values[one.under.model, metric]
     both = ~np.isnan(a) & ~np.isnan(b)
     a, b, users = a[both], b[both], over.users[both]
-    difference = paired(a, b, users)
-    scale, base = (float(b.mean()), 1.0) if one.by == "ratio" else (1.0, 0.0)
-    value, low, high = (base + x / scale for x in difference[:3])
+    value, low, high, _ = (ratio if one.by == "ratio" else paired)(a, b, users)
     unit = "times" if one.by == "ratio" else WORDS[metric]
     how = ", ".join(one.over.overrides)
     note = f"{WORDS[metric]} {a.mean():.4f} against {b.mean():.4f}, {how}, {_where(one.data, len(a), told)}"

@@ -3,7 +3,7 @@
 Run it by ``python -m recsys.pipelines.bench_quality --out pipelines/figures/quality.json``, with the data
 sets' folder in ``RECSYS_DATA``. Figures are of the window *valid*, on which settings are chosen;
 ``--read-test`` takes them of *test*, and each such look is counted. A range is the user-clustered 95 %
-interval, of the difference where two models are compared.
+interval, of the difference or the ratio where two models are compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -155,9 +155,9 @@ def _over_best(name: str, one: OverBest, told: Told) -> Figure | None:
     found = pair_of(one.data, one.who, one.who._replace(model=best), told.window, told)
     if found is None:
         return None
-    value, low, high = (1 + x / found.under for x in found.difference[:3])
+    value, low, high, requests = found.ratio
     note = f"{words(one.who)} {found.over:.4f} against {found.under:.4f}"
-    note += f"; {one.who.model}, {_where(one.data, one.who.variant, found.difference.n, told)}"
+    note += f"; {one.who.model}, {_where(one.data, one.who.variant, requests, told)}"
     against = f"{best}, best of the baselines on valid"
     return Figure(name, value, "times", against, one.goal, _sense(one.goal), low, high, note)
 

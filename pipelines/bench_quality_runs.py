@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recsys.core import columns as c
 from recsys.evaluation.schemas import VALUE
 from recsys.evaluation.slices import ALL
-from recsys.metrics.bootstrap import Interval, interval
+from recsys.metrics.bootstrap import Interval, interval, paired, ratio
 from recsys.pipelines.bench_encoder_inputs import MIND, OFFICE, SHOP, overrides_of
 from recsys.pipelines.evaluate import PER_REQUEST
 from recsys.pipelines.path import walk
@@ -125,17 +125,19 @@ class Pair(NamedTuple):
     over: float
     under: float
     difference: Interval
+    ratio: Interval
 
 
 def pair_of(data: str, over: Ranked, under: Ranked, window: str, told: Told) -> Pair | None:
-    """Means of two models and the paired, user-clustered interval of their difference, if both are there."""
+    """Two models with paired, user-clustered intervals of difference and ratio, if both are there."""
     columns = [c.REQUEST, c.USER, VALUE]
     a, b = (picked(data, who, window, told).select(columns) for who in (over, under))
     both = a.join(b, on=[c.REQUEST, c.USER], suffix="_under", maintain_order="left")
     if both.is_empty():
         return None
     x, y = both[VALUE].to_numpy(), both[f"{VALUE}_under"].to_numpy()
-    return Pair(float(x.mean()), float(y.mean()), interval(x - y, clusters(both)))
+    users = clusters(both)
+    return Pair(float(x.mean()), float(y.mean()), paired(x, y, users), ratio(x, y, users))
 
 
 def mean_of(data: str, who: Ranked, window: str, told: Told) -> Interval | None:

@@ -18,7 +18,7 @@ from recsys.core import columns as c
 from recsys.core.as_of import available
 from recsys.data.requests import request_arrays
 from recsys.evaluation.true_preference import true_preference_ndcg
-from recsys.metrics.bootstrap import paired
+from recsys.metrics.bootstrap import ratio
 from recsys.pipelines.bench import Figure
 from recsys.pipelines.bench_encoder_inputs import SHOP, left_out
 from recsys.pipelines.bench_quality_runs import Told, clusters, config_of, stages_of
@@ -58,11 +58,11 @@ def share(name: str, told: Told) -> list[Figure]:
     if not there.any():
         return left_out([name], f"no {kind} items in the window {told.window}")
     full, learnable, users = full[there], learnable[there], runs[0].users[there]
-    value, low, high = (1 + x / float(learnable.mean()) for x in paired(full, learnable, users)[:3])
+    value, low, high, requests = ratio(full, learnable, users)
     what = "that came in the window" if kind == NEW else "that were there before the window"
     note = (
         f"NDCG@{K} of the true preference among items {what}: {full.mean():.4f} and {learnable.mean():.4f} "
-        f"of the oracle's 1; {there.sum():,} requests of {told.window}, {len(told.seeds)} seeds"
+        f"of the oracle's 1; {requests:,} requests of {told.window}, {len(told.seeds)} seeds"
     )
     return [Figure(name, value, "times", "learnable", goal, "min", low, high, note)]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.core.errors import DataError
-from recsys.metrics.bootstrap import interval, intervals, paired
+from recsys.metrics.bootstrap import interval, intervals, paired, ratio
 
 
 def test_equal_values_have_no_width():
@@ -97,3 +97,24 @@ def test_errors():
         interval(np.zeros(3), np.zeros(2))
     with pytest.raises(DataError, match="two values for each request"):
         paired(np.zeros(3), np.zeros(2), np.zeros(3))
+
+
+def test_the_interval_of_a_ratio_counts_what_moves_both_means():
+    rng = np.random.default_rng(5)
+    b, users = rng.uniform(0.1, 1.0, 300), np.repeat(np.arange(60), 5)
+    found = ratio(3 * b, b, users)  # whoever is drawn, the ratio is the same
+    assert found == (pytest.approx(3.0), pytest.approx(3.0), pytest.approx(3.0), 300)
+    a = 2 * b + rng.normal(0, 0.3, 300) + rng.normal(0, 0.3, 60)[users]
+    found = ratio(a, b, users)
+    drawn = [
+        a.reshape(60, 5)[draw].mean() / b.reshape(60, 5)[draw].mean()
+        for draw in np.random.default_rng(0).integers(0, 60, (2000, 60))
+    ]
+    assert found.mean == pytest.approx(a.mean() / b.mean())
+    assert found[1:3] == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.02)
+
+
+def test_a_ratio_leaves_out_requests_that_one_lacks():
+    a, b = np.array([1.0, np.nan, 3.0, 8.0]), np.array([2.0, 9.0, 2.0, np.nan])
+    found = ratio(a, b, np.arange(4))
+    assert (found.mean, found.n) == (1.0, 2)

@@ -117,3 +117,18 @@ def paired(
             do="Evaluate both models on the same requests.",
         )
     return interval(a - b, clusters, n_boot, seed, level)
+
+
+def ratio(
+    a: Array, b: Array, clusters: Array, n_boot: int = 1000, seed: int = 0, level: float = 0.95
+) -> Interval:
+    """Interval of mean ``a`` over mean ``b``, over the requests where both have a value.
+
+    It is that of the mean of ``(a - r b) / mean(b)``, by which the ratio r moves where both means do
+    (linearised: Cochran, Sampling Techniques, 3rd edition, 6.4).
+    """
+    there = ~np.isnan(a) & ~np.isnan(b)
+    base = b[there].mean()
+    times = a[there].mean() / base
+    around = paired(a / base, times * b / base, clusters, n_boot, seed, level)
+    return Interval(float(times), float(times + around.low), float(times + around.high), around.n)
