@@ -26,6 +26,15 @@ def test_user_vector_starts_as_the_mean() -> None:
     assert users[3].abs().max() == 0.0, "an empty history starts without a preference"
 
 
+def test_with_recency_it_starts_as_a_mean_that_fades_with_each_step_back() -> None:
+    vectors = torch.eye(3)[None]
+    real = torch.ones(1, 3, dtype=torch.bool)
+    none = torch.zeros(1, 3, dtype=torch.long)
+    tower = UserTower(3, EncoderConfig(recency=0.5, history=3))
+    wanted = unit(torch.tensor([4.0, 2.0, 1.0]))
+    torch.testing.assert_close(tower(vectors, none, none, real)[0], wanted.expand(2, 3))
+
+
 def test_empty_places_do_not_count_whatever_they_hold() -> None:
     torch.manual_seed(1)
     tower = UserTower(16, CONFIG)

@@ -69,6 +69,9 @@ class EncoderConfig:
         with several events.
     adapter_size, queries, rank : int
         Width of the residual adapter; number of attention queries; rank of the heads' residual.
+    recency : float
+        Weight of an event beside that of the next newer one where training begins. 1: a user begins as the
+        plain mean of the history; 0.5: the newest event counts as much as all before it.
     history : int
         Most events of a user's history in training.
     read_history : int
@@ -149,6 +152,7 @@ class EncoderConfig:
     interest_topics: int = 0
     adapter_size: int = 128
     queries: int = 4
+    recency: float = 1.0
     rank: int = 64
     history: int = 20
     read_history: int = 50
@@ -200,6 +204,7 @@ class EncoderConfig:
             interest_topics=at_least(0),
             adapter_size=at_least(1),
             queries=at_least(1),
+            recency=above(0, 1),
             rank=at_least(1),
             history=at_least(1),
             read_history=at_least(1, HISTORY),

@@ -1,8 +1,9 @@
 """The trained half of the towers: vectors of items and of users from pooled text vectors.
 
 Both start as the identity on the pretrained geometry: an item's trained vector is its raw one (or what
-`recsys.encoder.interests` makes of that), and a user's vector is the plain mean of the history. The vector
-of an empty history starts at zero (or at what `recsys.encoder.interests` finds).
+`recsys.encoder.interests` makes of that), and a user's vector is the mean of the history, plain or,
+with ``recency``, the newer the more. The vector of an empty history starts at zero (or at what
+`recsys.encoder.interests` finds).
 `recsys.interest.user` computes the same without torch.
 """
 
@@ -68,7 +69,8 @@ class UserTower(nn.Module):
         q, heads = config.queries, len(HEADS)
         self.query = nn.Parameter(torch.zeros(q, dims))
         self.kind_bias = nn.Parameter(torch.zeros(q, len(EVENT_TYPES)))
-        self.order_bias = nn.Parameter(torch.zeros(q, config.history))
+        # few steps over short histories would hardly move it
+        self.order_bias = nn.Parameter(math.log(config.recency) * torch.arange(config.history).repeat(q, 1))
         self.gap_bias = nn.Parameter(torch.zeros(q, N_GAPS))
         self.mix = nn.Parameter(torch.full((heads, q), 1.0 / q))
         self.down = nn.Parameter(torch.randn(config.rank, q * dims) / math.sqrt(q))
