@@ -37,8 +37,7 @@ _TABLES = "a table in the work folder, linked from the run folder's stages/"
 COMMANDS = {
     "run": Command(
         "do everything: from events and a catalogue to a report, recommendations and a model",
-        "report.html, recommendations/, model/, predictions.parquet, metrics.parquet, per_request.parquet "
-        "and manifest.json",
+        "report.html, recommendations/, model/, predictions.parquet, metrics.parquet and manifest.json",
         (*_DATA, "encoder", "trainer.max_epochs", "select.n", "evaluation.read_test", "scoring.k", "seed",
          "threads", *_RUN),
         stage=False,

@@ -115,7 +115,7 @@ def test_recommend_ranks_the_rows_that_the_first_stage_selects(
     folder = write_snapshot(stages, stage_configs(config)["bundle"], tmp_path / "model")
     ranker = Ranker.load(folder)
     user = toy_data().users[c.USER_ID][0]
-    answer = ranker.recommend(user, 50, at="state", exclude_seen=False)
+    answer = ranker.recommend(user, N, at="state", exclude_seen=False)
     assert len(answer.item_ids) == N
     again = ranker.rank(user, answer.item_ids, at="state")
     np.testing.assert_allclose(answer.scores, again.scores, atol=1e-12)
