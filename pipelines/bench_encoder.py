@@ -5,7 +5,6 @@ sets' folder in ``RECSYS_DATA``. ``--only`` takes parts and single figures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from recsys.pipelines import (
@@ -18,8 +17,8 @@ from recsys.pipelines import (
     bench_encoder_speed,
     bench_encoder_train,
 )
-from recsys.pipelines.bench import Figure, apart, arguments, report
-from recsys.pipelines.bench_encoder_runs import Told
+from recsys.pipelines.bench import Figure, apart, report
+from recsys.pipelines.bench_told import Told, read_arguments
 
 
 class Part(NamedTuple):
@@ -39,7 +38,6 @@ PARTS: Mapping[str, Part] = {
     "gpu": Part(bench_encoder_gpu.gpu_figures, bench_encoder_gpu.NAMES),
 }
 QUALITY = "quality"  # the last part: each of its figures trains for itself
-WORK = Path("mlruns/work")
 
 
 def chosen(only: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -64,12 +62,13 @@ def measure(part: str, names: tuple[str, ...], told: Told) -> list[Figure]:
 def main(given: Sequence[str] | None = None) -> None:
     """Run the parts asked for, each in a process of its own."""
     every = [name for part, names in chosen(None).items() for name in (part, *names)]
-    parser = arguments(__doc__ or "", every)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the quality figures")
-    parser.add_argument("--work", type=Path, default=WORK, help="where their trainings are kept")
-    parser.add_argument("--read-test", action="store_true", help="MIND's figures on the window test")
-    asked = parser.parse_args(given)
-    told = Told(asked.quick, asked.work, tuple(asked.seeds), asked.read_test)
+    asked, told = read_arguments(
+        __doc__ or "",
+        every,
+        given,
+        seeds="of the quality figures",
+        test="MIND's figures on the window test",
+    )
     figures = [
         figure for part, names in chosen(asked.only).items() for figure in apart(measure, part, names, told)
     ]

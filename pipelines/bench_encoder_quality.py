@@ -25,7 +25,8 @@ from recsys.pipelines.bench_encoder_inputs import (
     no_data,
     overrides_of,
 )
-from recsys.pipelines.bench_encoder_runs import Arm, Told, mean_scores, run_stages, window_of
+from recsys.pipelines.bench_encoder_runs import Arm, mean_scores, run_stages, window_of
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.request_scores import AUC, NDCG
 
 WORDS = {NDCG: "NDCG@10", NDCG_TRUE: "NDCG@10 of the true preference", AUC: "AUC"}
@@ -157,5 +158,4 @@ def faster(name: str, arm: Arm, told: Told) -> Figure:
 
 
 def _where(data: str, requests: int, told: Told) -> str:
-    seeds = f"mean of {len(told.seeds)} seeds" if len(told.seeds) > 1 else f"seed {told.seeds[0]}"
-    return f"{data}, {requests:,} requests of the window {window_of(data, told)}, {seeds}"
+    return f"{data}, {requests:,} requests of the window {window_of(data, told)}, {told.of_seeds}"

@@ -5,7 +5,6 @@ Stages lie in a work folder, so the same data, settings and seed train once, whi
 
 import functools
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from recsys.data.prepare import load as load_prepared
 from recsys.pipelines.bench_encoder_inputs import MIND, TOY, load_world, overrides_of, tiny_encoder
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.evaluate import truth_of
 from recsys.pipelines.path import walk
 from recsys.pipelines.reads import count_read
@@ -27,28 +27,6 @@ TINY = (
 )
 
 
-@dataclass(frozen=True)
-class Told:
-    """How quality is measured.
-
-    Parameters
-    ----------
-    quick : bool
-        On a toy shop with a tiny random encoder.
-    work : Path
-        Where stages are kept.
-    seeds : tuple of int
-        Of the trainings.
-    read_test : bool
-        Whether the lists of MIND are those of the window test, not valid.
-    """
-
-    quick: bool
-    work: Path
-    seeds: tuple[int, ...] = (0, 1, 2)
-    read_test: bool = False
-
-
 class Arm(NamedTuple):
     """One side of a comparison."""
 
@@ -58,7 +36,7 @@ class Arm(NamedTuple):
 
 def window_of(data: str, told: Told) -> str:
     """The window whose requests are ranked."""
-    return "test" if data == MIND and told.read_test else "valid"
+    return told.window if data == MIND else "valid"
 
 
 def mean_scores(data: str, arm: Arm, told: Told) -> Scores:

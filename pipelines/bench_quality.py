@@ -7,13 +7,13 @@ interval, of the difference or the ratio where two models are compared.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from recsys.core import columns as c
 from recsys.evaluation.config import NDCG_TRUE
 from recsys.evaluation.slices import ALL, ITEM_EVENTS, TARGET
-from recsys.pipelines.bench import Cell, Figure, apart, arguments, report
+from recsys.metrics.bootstrap import paired, ratio
+from recsys.pipelines.bench import Cell, Figure, apart, report
 from recsys.pipelines.bench_encoder_inputs import MIND, OFFICE, SHOP, left_out, no_data, overrides_of
 from recsys.pipelines.bench_quality_minutes import minutes
 from recsys.pipelines.bench_quality_runs import (
@@ -21,14 +21,13 @@ from recsys.pipelines.bench_quality_runs import (
     MOVIELENS,
     RETAIL,
     Ranked,
-    Told,
     mean_of,
     pair_of,
 )
 from recsys.pipelines.bench_quality_shop import SHARES, share
+from recsys.pipelines.bench_told import Told, read_arguments
 
 STRICT, REFIT, LIVE, DAILY = "strict", "refit", "default", "daily"
-WORK = Path("mlruns/work")
 
 
 class Mean(NamedTuple):
@@ -133,10 +132,10 @@ def _mean(name: str, one: Mean, told: Told) -> Figure | None:
 
 
 def _gain(name: str, one: Gain, told: Told) -> Figure | None:
-    found = pair_of(one.data, one.over, one.under, told.window, told)
+    found = pair_of(paired, one.data, one.over, one.under, told.window, told)
     if found is None:
         return None
-    gap = found.difference
+    gap = found.interval
     note = f"{words(one.over)} {found.over:.4f} against {found.under:.4f}"
     if one.take == "low":
         note += f", the difference {gap.mean:+.4f}"
@@ -152,10 +151,10 @@ def _over_best(name: str, one: OverBest, told: Told) -> Figure | None:
     if not there:
         return None
     best = max(there, key=there.__getitem__)
-    found = pair_of(one.data, one.who, one.who._replace(model=best), told.window, told)
+    found = pair_of(ratio, one.data, one.who, one.who._replace(model=best), told.window, told)
     if found is None:
         return None
-    value, low, high, requests = found.ratio
+    value, low, high, requests = found.interval
     note = f"{words(one.who)} {found.over:.4f} against {found.under:.4f}"
     note += f"; {one.who.model}, {_where(one.data, one.who.variant, requests, told)}"
     against = f"{best}, best of the baselines on valid"
@@ -168,8 +167,7 @@ def _sense(goal: float | None) -> Literal["min", "none"]:
 
 def _where(data: str, variant: str, requests: int, told: Told) -> str:
     named = "" if variant == LIVE else f" {variant},"
-    seeds = f"mean of {len(told.seeds)} seeds" if len(told.seeds) > 1 else f"seed {told.seeds[0]}"
-    return f"{data},{named} {requests:,} requests of the window {told.window}, {seeds}"
+    return f"{data},{named} {requests:,} requests of the window {told.window}, {told.of_seeds}"
 
 
 def models_of(data: str, told: Told) -> list[Cell]:
@@ -186,28 +184,30 @@ def models_of(data: str, told: Told) -> list[Cell]:
     return [Cell(model, column, *mean[:3]) for column, model, mean in found if mean]
 
 
-def measure(names: tuple[str, ...], told: Told) -> list[Figure]:
-    """The figures of these names, in their order."""
-    return [one for name in names for one in figure(name, told)]
+def measure(names: tuple[str, ...], data: str | None, told: Told) -> tuple[list[Figure], list[Cell]]:
+    """The figures of these names, in their order, and every model on a data set, where one is named."""
+    figures = [one for name in names for one in figure(name, told)]
+    return figures, models_of(data, told) if data else []
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Each data set in a process of its own."""
-    parser = arguments(__doc__ or "", (*ASKED, *NAMES))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="each a whole run")
-    parser.add_argument("--work", type=Path, default=WORK, help="where stages are kept")
-    parser.add_argument("--read-test", action="store_true", help="figures of the window test")
-    asked = parser.parse_args(given)
-    told = Told(asked.quick, asked.work, tuple(asked.seeds), asked.read_test)
+    asked, told = read_arguments(
+        __doc__ or "",
+        (*ASKED, *NAMES),
+        given,
+        seeds="each a whole run: an encoder and a reranker of its own",
+        test="figures of the window test",
+    )
     figures: list[Figure] = []
     models: list[Cell] = []
     for data in ASKED:
         whole = asked.only is None or data in asked.only
         names = tuple(name for name in NAMES if data_of(name) == data and (whole or name in asked.only))
         if names:
-            figures += apart(measure, names, told)
-        if whole:
-            models += apart(models_of, data, told)
+            found = apart(measure, names, data if whole else None, told)
+            figures += found[0]
+            models += found[1]
     order = {model: place for place, model in enumerate(c.MODELS)}
     report("quality", figures, asked.out, sorted(models, key=lambda cell: order[cell.row]))
 

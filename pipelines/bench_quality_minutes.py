@@ -8,7 +8,8 @@ import time
 
 from recsys.pipelines.bench import Figure
 from recsys.pipelines.bench_encoder_inputs import OFFICE
-from recsys.pipelines.bench_quality_runs import Told, config_of
+from recsys.pipelines.bench_quality_runs import config_of
+from recsys.pipelines.bench_told import Told
 
 GOAL = 12.0
 FEW = "evaluation.baselines=[popularity,text_raw]"  # the time is that of our models

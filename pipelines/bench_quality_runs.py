@@ -5,20 +5,19 @@ Stages lie in a work folder, so what was trained for one figure is found by the 
 
 import functools
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
 from recsys.evaluation.schemas import VALUE
 from recsys.evaluation.slices import ALL
-from recsys.metrics.bootstrap import Interval, interval, paired, ratio
+from recsys.metrics.bootstrap import Interval, clusters, interval
 from recsys.pipelines.bench_encoder_inputs import MIND, OFFICE, SHOP, overrides_of
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.evaluate import PER_REQUEST
 from recsys.pipelines.path import walk
 from recsys.pipelines.runner import Runner
@@ -42,33 +41,6 @@ QUICK = (
     "evaluation.n_boot=20",
     "evaluation.baselines=[popularity,transition,text_raw]",
 )
-
-
-@dataclass(frozen=True)
-class Told:
-    """How quality is measured.
-
-    Parameters
-    ----------
-    quick : bool
-        On a toy shop with a tiny random encoder.
-    work : Path
-        Where stages are kept.
-    seeds : tuple of int
-        Each a whole run: an encoder and a reranker of its own.
-    read_test : bool
-        Whether figures are those of the window test, not valid.
-    """
-
-    quick: bool
-    work: Path
-    seeds: tuple[int, ...] = (0, 1, 2)
-    read_test: bool = False
-
-    @property
-    def window(self) -> str:
-        """The window that figures are of."""
-        return "test" if self.read_test else "valid"
 
 
 class Ranked(NamedTuple):
@@ -124,29 +96,28 @@ class Pair(NamedTuple):
 
     over: float
     under: float
-    difference: Interval
-    ratio: Interval
+    interval: Interval
 
 
-def pair_of(data: str, over: Ranked, under: Ranked, window: str, told: Told) -> Pair | None:
-    """Two models with paired, user-clustered intervals of difference and ratio, if both are there."""
+def pair_of(
+    compare: Callable[[Array, Array, Array], Interval],
+    data: str,
+    over: Ranked,
+    under: Ranked,
+    window: str,
+    told: Told,
+) -> Pair | None:
+    """Two models compared by `paired` or `ratio`, if both are there."""
     columns = [c.REQUEST, c.USER, VALUE]
     a, b = (picked(data, who, window, told).select(columns) for who in (over, under))
     both = a.join(b, on=[c.REQUEST, c.USER], suffix="_under", maintain_order="left")
     if both.is_empty():
         return None
     x, y = both[VALUE].to_numpy(), both[f"{VALUE}_under"].to_numpy()
-    users = clusters(both)
-    return Pair(float(x.mean()), float(y.mean()), paired(x, y, users), ratio(x, y, users))
+    return Pair(float(x.mean()), float(y.mean()), compare(x, y, clusters(both[c.USER].to_numpy())))
 
 
 def mean_of(data: str, who: Ranked, window: str, told: Told) -> Interval | None:
     """The mean of a model with its interval, if it was measured."""
     found = picked(data, who, window, told)
-    return None if found.is_empty() else interval(found[VALUE].to_numpy(), clusters(found))
-
-
-def clusters(frame: pl.DataFrame) -> Array:
-    """The user of each row; unknown ones each alone."""
-    users = frame[c.USER].to_numpy().astype(np.int64)
-    return np.where(users < 0, -1 - np.arange(len(users)), users)
+    return None if found.is_empty() else interval(found[VALUE].to_numpy(), clusters(found[c.USER].to_numpy()))

@@ -18,10 +18,11 @@ from recsys.core import columns as c
 from recsys.core.as_of import available
 from recsys.data.requests import request_arrays
 from recsys.evaluation.true_preference import true_preference_ndcg
-from recsys.metrics.bootstrap import ratio
+from recsys.metrics.bootstrap import clusters, ratio
 from recsys.pipelines.bench import Figure
 from recsys.pipelines.bench_encoder_inputs import SHOP, left_out
-from recsys.pipelines.bench_quality_runs import Told, clusters, config_of, stages_of
+from recsys.pipelines.bench_quality_runs import config_of, stages_of
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.parity import interleave, read_offline, write_snapshot
 from recsys.pipelines.path import stage_configs
 from recsys.pipelines.prepare import TRUE_PREFERENCE
@@ -102,7 +103,7 @@ def judged(seed: int, told: Told) -> Mapping[str, Judged]:
                 answer = ranker.rank(user, ids[there & mask], at=moment, k=K)
                 lists[kind][place[request], : len(answer.item_ids)] = [code[one] for one in answer.item_ids]
     gains, scores = preference(asked), references["learnable"](asked)
-    users, found = clusters(data.requests[asked]), {}
+    users, found = clusters(data.requests[c.USER].to_numpy()[asked]), {}
     for kind, mask in kinds.items():
         worth = np.where(mask, gains, 0.0)
         known = _best(np.where(worth > 0, scores, -np.inf))

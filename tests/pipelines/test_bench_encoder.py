@@ -26,7 +26,8 @@ from recsys.pipelines import (
     bench_encoder_train,
 )
 from recsys.pipelines.bench import Figure, apart, quotient, rounds
-from recsys.pipelines.bench_encoder_runs import Arm, Told
+from recsys.pipelines.bench_encoder_runs import Arm
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.request_scores import Scores
 from tests.encoder.tiny import toy
 from tests.pipelines.toy_shop import toy_run

@@ -9,11 +9,13 @@ import polars as pl
 import pytest
 
 from recsys.core import columns as c
+from recsys.metrics.bootstrap import clusters, paired
 from recsys.pipelines import bench_quality as bench
 from recsys.pipelines import bench_quality_runs as runs
 from recsys.pipelines import bench_quality_shop as shop
 from recsys.pipelines.bench import grid
 from recsys.pipelines.bench_encoder_inputs import SHOP
+from recsys.pipelines.bench_told import Told
 from recsys.pipelines.evaluate import PER_REQUEST
 from recsys.pipelines.path import STAGES
 from recsys.pipelines.settings import RunConfig, load
@@ -21,14 +23,14 @@ from tests.pipelines.toy_shop import ToyRun
 
 
 @pytest.fixture
-def told(toy: ToyRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> runs.Told:
+def told(toy: ToyRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Told:
     """One seed of the toy shop's run, in the place of every data set."""
     folders = {stage.name: toy.stage(stage.name) for stage in STAGES}
 
-    def stages_of(data: str, seed: int, told: runs.Told) -> Mapping[str, Path]:
+    def stages_of(data: str, seed: int, told: Told) -> Mapping[str, Path]:
         return folders
 
-    def config_of(data: str, seed: int, told: runs.Told) -> tuple[RunConfig, tuple[str, ...]]:
+    def config_of(data: str, seed: int, told: Told) -> tuple[RunConfig, tuple[str, ...]]:
         return load(toy.overrides)[0], toy.overrides
 
     for module in (runs, shop):
@@ -37,14 +39,14 @@ def told(toy: ToyRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> runs.T
     runs.values_of.cache_clear()
     shop.judged.cache_clear()
     # its work folder is another in each test, so that no cached value is of another one
-    return runs.Told(quick=True, work=tmp_path, seeds=(0,), read_test=True)
+    return Told(quick=True, work=tmp_path, seeds=(0,), read_test=True)
 
 
 def of_table(toy: ToyRun, name: str, **where: object) -> pl.DataFrame:
     return toy.table("evaluate", name).filter(**where)
 
 
-def test_a_mean_is_that_of_the_metrics_table(toy: ToyRun, told: runs.Told) -> None:
+def test_a_mean_is_that_of_the_metrics_table(toy: ToyRun, told: Told) -> None:
     found = runs.mean_of(SHOP, runs.Ranked("full", "default"), "test", told)
     where = {c.MODEL: "full", c.METRIC: "ndcg", c.K: 10, c.SLICE: "all", c.WINDOW: "test"}
     table = of_table(toy, "metrics", **where)
@@ -53,18 +55,16 @@ def test_a_mean_is_that_of_the_metrics_table(toy: ToyRun, told: runs.Told) -> No
     assert runs.mean_of(SHOP, runs.Ranked("full", "strict"), "test", told) is None
 
 
-def test_a_gain_is_that_of_the_differences_table(toy: ToyRun, told: runs.Told) -> None:
+def test_a_gain_is_that_of_the_differences_table(toy: ToyRun, told: Told) -> None:
     over, under = runs.Ranked("full", "default", "auc", 0), runs.Ranked("text_raw", "default", "auc", 0)
-    found = runs.pair_of(SHOP, over, under, "test", told)
+    found = runs.pair_of(paired, SHOP, over, under, "test", told)
     where = {"model_b": "text_raw", c.METRIC: "auc", c.SLICE: "all", c.WINDOW: "test"}
     assert found is not None
-    assert found.difference.mean == pytest.approx(of_table(toy, "differences", **where)["diff"][0])
-    assert found.over - found.under == pytest.approx(found.difference.mean)
+    assert found.interval.mean == pytest.approx(of_table(toy, "differences", **where)["diff"][0])
+    assert found.over - found.under == pytest.approx(found.interval.mean)
 
 
-def test_values_are_means_over_seeds(
-    told: runs.Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_values_are_means_over_seeds(told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for seed, value in ((0, 0.25), (1, 0.75)):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -77,11 +77,11 @@ def test_values_are_means_over_seeds(
 
 
 def test_unknown_users_stand_alone() -> None:
-    found = runs.clusters(pl.DataFrame({c.USER: [4, -1, -1, 4]}))
+    found = clusters(np.array([4, -1, -1, 4], np.int32))
     assert len(np.unique(found)) == 3 and found[0] == found[3]
 
 
-def test_the_best_baseline_is_chosen_on_valid(toy: ToyRun, told: runs.Told) -> None:
+def test_the_best_baseline_is_chosen_on_valid(toy: ToyRun, told: Told) -> None:
     (made,) = bench.figure("retail_ndcg10_vs_best", dataclasses.replace(told, quick=True))
     where = {c.METRIC: "ndcg", c.K: 10, c.SLICE: "all"}
     means = {
@@ -94,12 +94,12 @@ def test_the_best_baseline_is_chosen_on_valid(toy: ToyRun, told: runs.Told) -> N
     assert "window test" in made.note
 
 
-def test_what_was_not_measured_is_left_out(told: runs.Told, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_not_measured_is_left_out(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.figure("office_refit_hr10", told) == []
     assert "full (refit) was not measured on test of amazon_office" in capsys.readouterr().out
 
 
-def test_shares_of_what_can_be_learned(told: runs.Told) -> None:
+def test_shares_of_what_can_be_learned(told: Told) -> None:
     """The library call ranks the items of a kind; the reference and the truth bound it."""
     seen = shop.judged(0, told)
     for kind in (shop.WARM, shop.NEW):
@@ -114,7 +114,7 @@ def test_shares_of_what_can_be_learned(told: runs.Told) -> None:
     assert made.low is not None and made.high is not None and made.low < made.value < made.high
 
 
-def test_models_stand_in_a_grid(told: runs.Told) -> None:
+def test_models_stand_in_a_grid(told: Told) -> None:
     cells = bench.models_of(SHOP, told)
     heading, lines = grid(cells)
     assert heading == ["", "shop (NDCG@10 of the true preference)"]

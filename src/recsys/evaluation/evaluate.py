@@ -18,7 +18,7 @@ from recsys.evaluation.schemas import (
     VALUE,
 )
 from recsys.evaluation.verdict import FEWEST_USERS, holm, judge, p_value
-from recsys.metrics.bootstrap import intervals
+from recsys.metrics.bootstrap import clusters, intervals
 
 Array = NDArray[Any]
 MEAN_SEED = -1
@@ -60,14 +60,13 @@ def _means(
     measured: Sequence[Measured], requests: pl.DataFrame, config: EvaluationConfig
 ) -> list[list[_Mean]]:
     """For each entry the mean of each column. What stands on the same requests is drawn in one go."""
-    users = requests[USER].to_numpy().astype(np.int64)
-    clusters = np.where(users < 0, -1 - np.arange(len(users)), users)  # unknown users: each alone
+    users = clusters(requests[USER].to_numpy())
     together: dict[tuple[str, str, bytes], list[int]] = {}
     for i, one in enumerate(measured):
         together.setdefault((one.window, one.slice, one.rows.tobytes()), []).append(i)
     out: list[list[_Mean]] = [[] for _ in measured]
     for members in together.values():
-        cluster = clusters[measured[members[0]].rows]
+        cluster = users[measured[members[0]].rows]
         values = np.concatenate([measured[i].values for i in members], axis=1)
         found = intervals(values, cluster, config.n_boot, config.seed, config.confidence)
         column = 0

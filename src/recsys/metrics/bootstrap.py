@@ -34,6 +34,11 @@ class Intervals(NamedTuple):
     n: Array
 
 
+def clusters(users: Array) -> Array:
+    """What `intervals` draws, int64: the code of each request's user; unknown ones (-1) each alone."""
+    return np.where(users < 0, -1 - np.arange(len(users)), users.astype(np.int64))
+
+
 def _divide(total: Array, count: Array) -> Array:
     out: Array = np.full(total.shape, np.nan)
     return np.divide(total, count, out=out, where=count > 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class AskedItems:
         """Whether some item stands there twice."""
         return len(self.distinct) < len(self.ids)
 
-    @property
+    @cached_property
     def places(self) -> list[int]:
         """Where each id stands among the distinct ones."""
         place_of = {item: place for place, item in enumerate(self.distinct)}
