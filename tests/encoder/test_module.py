@@ -61,7 +61,9 @@ def by_hand(
             gaps = torch.from_numpy(data.past.gaps[p].astype(np.int64))[None]
             user = module.user(history, kinds, gaps, real)[0, head].detach().double().numpy()
             target = int(data.pairs.item[p])
-            had = set(items[items >= 0].tolist()) if module.config.mask_history else set()
+            mates = pairs[data.pairs.user[pairs] == data.pairs.user[p]]
+            had = {*items[items >= 0].tolist(), *data.pairs.item[mates].tolist()}
+            had = had if module.config.mask_history else set()
             terms = {
                 i: math.exp(scale * float(user @ vectors[i])) / q[i]
                 for i in candidates
@@ -182,3 +184,16 @@ def test_dropout_stays_off_in_training() -> None:
     module.train()
     assert not module.text.training and all(not part.training for part in module.text.modules())
     assert module.head.training
+
+
+@pytest.mark.parametrize("loss", ["softmax", "full_softmax"])
+def test_what_a_user_takes_in_the_same_step_is_no_negative(loss: str) -> None:
+    module, data = build(mask_history=True, loss=loss)
+    pairs = np.flatnonzero(data.pairs.user == 3)[:2]
+    other = np.flatnonzero(data.pairs.user == 4)[:1]
+    batch = data.batch(np.r_[pairs, other], np.arange(40), texts=False)
+    masked = module._no_negatives(batch, loss == "full_softmax")
+    place = batch.items[batch.target] if loss == "full_softmax" else batch.target
+    assert masked[0, place[1]] and masked[1, place[0]], "the same user's"
+    had = set(data.past.items[other[0]].tolist())
+    assert masked[2, place[0]] == (int(data.pairs.item[pairs[0]]) in had), "another user's own history alone"

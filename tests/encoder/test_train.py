@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from recsys.core.errors import BundleError, DataError
+from recsys.core.errors import BundleError, ConfigError, DataError
 from recsys.encoder import export, write
 from recsys.encoder.batch import PairArrays
 from recsys.encoder.train import train_encoder
@@ -222,6 +222,23 @@ def test_an_encoder_that_does_not_export_leaves_its_vectors(
     assert "does not export (no such operator): the bundle holds vectors only" in caplog.text
     assert np.load(tmp_path / "tuned.npy").shape == (40, 32)
     assert not (tmp_path / "encoder.onnx").exists()
+
+
+def test_what_exports_must_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: object) -> None:
+        raise ModuleNotFoundError("No module named 'onnxscript'", name="onnxscript")
+
+    monkeypatch.setattr(export, "export_onnx", missing)
+    world = toy()
+    with pytest.raises(ModuleNotFoundError, match="onnxscript"):
+        world.train(tmp_path, world.config(export="onnx"), world.trainer(max_epochs=1))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
+def test_a_gpu_that_is_not_there_is_said(tmp_path: Path) -> None:
+    world = toy()
+    with pytest.raises(ConfigError, match=r"trainer.accelerator: expected auto or cpu.*found gpu"):
+        world.train(tmp_path, world.config(), world.trainer(accelerator="gpu"))
 
 
 def test_the_export_is_torch_and_the_manifest_tells_all() -> None:

@@ -30,6 +30,7 @@ class StepBatch(NamedTuple):
 
     items: Tensor  # int64 (U,) item codes to encode now
     log_q: Tensor  # float (C,) log probability that the item is among the candidates
+    user: Tensor  # int32 (B,) the pair's user
     target: Tensor  # int64 (B,) the pair's item, as a place in items
     history: Tensor  # int64 (B, L) place in items (fresh), or item code (stale)
     slots: Tensor  # int64 (B, L) place among the candidates, C where it is none

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from recsys.core.errors import ConfigError
 from recsys.core.seeding import seed_everything
 from recsys.encoder import auto
 from recsys.encoder.adapt.first_steps import first_steps
@@ -60,7 +61,14 @@ def torch_settings(trainer: TrainerConfig) -> Iterator[None]:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device that Lightning takes for a word of its own."""
+    """The device that Lightning takes for a word of its own; ``ConfigError`` where it is not there."""
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            "trainer.accelerator",
+            expected="auto or cpu, since torch finds no CUDA device here",
+            found=accelerator,
+            do="Leave it at auto, or install a torch that has CUDA on a machine with a GPU.",
+        )
     gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
     return torch.device("cuda" if gpu else "cpu")
 
@@ -82,7 +90,7 @@ def encode_catalogue(
     texts, config, trainer
         As `recsys.encoder.train.train_encoder` has them.
     known : int array
-        Codes of the items whose texts the pretrained model may adapt to.
+        Codes of the items whose texts the pretrained model may adapt to, and small encoders may learn from.
     taught : sequence of Teaching
         What will teach, one a slice; the preset auto needs it to estimate the time.
     start : Path, optional
@@ -118,7 +126,7 @@ def encode_catalogue(
             adapted = first_steps(text, folder, tokenizer, [texts[i] for i in known], config, trainer.seed)
         ready = time.monotonic()
         raw, cache, reuse, told = encode_tier(
-            text, tokens, config, trainer, start, cache_folder and cache_folder / "texts"
+            text, tokens, known, config, trainer, start, cache_folder and cache_folder / "texts"
         )
     return Catalogue(
         config,

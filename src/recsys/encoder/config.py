@@ -101,7 +101,7 @@ class EncoderConfig:
         the two (`recsys.encoder.interpolate`): little training that carries over, instead of much that
         does not. For presets that leave the language model alone.
     mask_history : bool
-        Do not take what the user had before as a negative.
+        Do not take as negatives what the user had before, nor what else the user takes in the same step.
     purchase_loss : float
         Weight of the purchase head's loss beside the click head's.
     slices : int

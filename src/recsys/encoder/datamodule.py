@@ -80,6 +80,7 @@ class PairData:
         return StepBatch(
             items=torch.from_numpy(items),
             log_q=log_q,
+            user=torch.from_numpy(self.pairs.user[pairs]),
             target=torch.from_numpy(target),
             history=torch.from_numpy(np.maximum(place if fresh else past, 0)),
             slots=torch.from_numpy(slots),

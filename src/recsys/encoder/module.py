@@ -200,7 +200,10 @@ class EncoderModule(Judged):
         return sampled_softmax(logits, target, batch.log_q, weight, mask)
 
     def _no_negatives(self, batch: StepBatch, whole: bool) -> Tensor:
-        """What no pair's user takes as a negative: its history and, of the whole catalogue, unknown items."""
+        """What a pair does not take as negatives: what its user had before or takes in this very step.
+
+        Of the whole catalogue, unknown items as well.
+        """
         n = len(self._stale) if whole else len(batch.log_q)
         slots = batch.slots
         if whole:
@@ -209,6 +212,9 @@ class EncoderModule(Judged):
         masked = torch.zeros(len(batch.target), n + 1, dtype=torch.bool, device=slots.device)
         if self.config.mask_history:
             masked = masked.scatter_(1, slots, True)
+            pair, other = torch.nonzero(batch.user[:, None] == batch.user, as_tuple=True)
+            target = batch.items[batch.target] if whole else batch.target
+            masked[pair, target[other]] = True  # the pair's own target too, which losses never mask
         masked = masked[:, :n]
         return masked | ~self.known if whole else masked
 

@@ -30,16 +30,17 @@ TABLE = "static.npy"
 TIMED_TEXTS = 64
 
 
-def teaching_texts(n: int, config: EncoderConfig, seed: int) -> Array:
-    """The texts that the large model encodes, of ``n``: all, or a sample where there are too many."""
-    if n <= config.distil_texts:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, config.distil_texts, replace=False))
+def teaching_texts(known: Array, config: EncoderConfig, seed: int) -> Array:
+    """The texts that the large model teaches by, ascending: all known ones, or a sample of too many."""
+    if len(known) <= config.distil_texts:
+        return known
+    return np.sort(np.random.default_rng(seed).choice(known, config.distil_texts, replace=False))
 
 
 def encode_tier(
     tower: TextTower,
     tokens: Tokens,
+    known: Array,
     config: EncoderConfig,
     trainer: TrainerConfig,
     start: Path | None,
@@ -52,6 +53,8 @@ def encode_tier(
     tower : TextTower
         Preset small changes its model.
     tokens : Tokens
+    known : int64 array
+        The texts that may teach, ascending: a small model and a table are fitted to no other.
     config : EncoderConfig
     trainer : TrainerConfig
     start : Path, optional
@@ -70,31 +73,31 @@ def encode_tier(
     """
     device = next(tower.parameters()).device
     n = len(tokens.offsets) - 1
-    sample = teaching_texts(n, config, trainer.seed)
+    sample = teaching_texts(known, config, trainer.seed)
     if config.preset == "small":
         reuse, notes = _become_small(tower, take(tokens, sample), config, trainer, start, cache_folder)
         return *encode_lower(tower, tokens, config, device), reuse, notes
-    if config.preset != "static" or len(sample) == n:
+    if config.preset != "static" or n <= config.distil_texts:
         return *encode_once(tower, tokens, config, device, cache_folder), {}
     taught = take(tokens, sample)
     pooled, _, reuse = encode_once(tower, taught, config, device, cache_folder)
-    known = unit(pooled)
-    raw = _extend(known, taught, tokens, _centred_singles(tower, tokens, config), trainer.seed)
-    raw[torch.from_numpy(sample)] = known
+    own = unit(pooled)
+    raw = _extend(own, taught, tokens, _centred_singles(tower, taught, config), trainer.seed)
+    raw[torch.from_numpy(sample)] = own
     return raw, TextCache(tokens, tower.pad_id), reuse, {}
 
 
-def _extend(known: Tensor, some: Tokens, tokens: Tokens, singles: Tensor, seed: int) -> Tensor:
+def _extend(own: Tensor, some: Tokens, tokens: Tokens, singles: Tensor, seed: int) -> Tensor:
     """Vectors (texts, dims) of all texts, by a table fitted to those of some, about the same mean."""
-    centred = known - known.mean(0)
+    centred = own - own.mean(0)
     fit = static.fit_table(some, unit(centred).numpy()[:, None], singles.numpy()[:, None], seed)
     ways = torch.from_numpy(static.vectors(fit.table, tokens)[:, 0])
-    extended: Tensor = known.mean(0) + torch.linalg.vector_norm(centred, dim=1).mean() * ways
+    extended: Tensor = own.mean(0) + torch.linalg.vector_norm(centred, dim=1).mean() * ways
     return extended
 
 
 def _centred_singles(tower: TextTower, tokens: Tokens, config: EncoderConfig) -> Tensor:
-    """Vectors (vocabulary, dims) of tokens alone, centred on the mean of those that the catalogue has."""
+    """Vectors (vocabulary, dims) of tokens alone, centred on the mean of those that the texts have."""
     alone = unit(encode_singles(tower, tokens, config))
     return unit(alone - alone[torch.from_numpy(np.unique(tokens.ids))].mean(0))
 
@@ -122,7 +125,7 @@ def _become_small(
 def encode_singles(tower: TextTower, tokens: Tokens, config: EncoderConfig) -> Tensor:
     """Pooled vectors of each token of the vocabulary alone, between the special tokens: (vocabulary, dims).
 
-    Special tokens are those that every text of the catalogue begins and ends with.
+    Special tokens are those that every one of the texts begins and ends with.
     """
     vocabulary = int(tower.base.get_input_embeddings().num_embeddings)  # type: ignore[operator]
     before, behind = _frame(tokens)
@@ -162,6 +165,7 @@ def write_static(
     module: EncoderModule,
     raw: Tensor,
     tokens: Tokens,
+    known: Array,
     config: EncoderConfig,
     folder: Path,
     notes: dict[str, Any],
@@ -175,6 +179,8 @@ def write_static(
     raw : Tensor, shape (texts, dims)
         Pooled vectors of the catalogue.
     tokens : Tokens
+    known : int64 array
+        The texts that the table may be fitted to.
     config : EncoderConfig
     folder : Path
         Gets ``static.npy`` (vocabulary, 2, dims), ``raw.npy`` and ``tuned.npy``.
@@ -192,10 +198,11 @@ def write_static(
     def both(pooled: Tensor) -> Array:
         return torch.stack((head.raw(pooled), head(pooled)), 1).numpy()
 
-    sample = teaching_texts(len(raw), config, seed)
-    centred = _centred_singles(module.text, tokens, config)
+    sample = teaching_texts(known, config, seed)
+    taught = take(tokens, sample)
+    centred = _centred_singles(module.text, taught, config)
     singles = torch.stack((centred, head.adapt(centred)), 1).numpy()
-    fit = static.fit_table(take(tokens, sample), both(raw[torch.from_numpy(sample)]), singles, seed)
+    fit = static.fit_table(taught, both(raw[torch.from_numpy(sample)]), singles, seed)
     began = time.perf_counter()
     vectors = static.vectors(fit.table, tokens)
     seconds = time.perf_counter() - began

@@ -26,6 +26,7 @@ from recsys.encoder.interests import Interests
 from recsys.encoder.module import EncoderModule
 from recsys.encoder.preset_settings import as_preset
 from recsys.encoder.pretrained import weights_sha256
+from recsys.encoder.prior import mean_user
 from recsys.encoder.resume import Keeper, training_key
 from recsys.encoder.teaching import make_teaching
 from recsys.encoder.trainer_config import TrainerConfig
@@ -135,7 +136,8 @@ def train_encoder(
     DataError
         No pairs, no texts, texts in a language that the encoder does not read, or a loss that is no number.
     ConfigError, MissingExtraError, BundleError
-        The encoder cannot be found, split, cached, exported or resumed.
+        The encoder cannot be found, split, cached or resumed, or what exports is not installed. A graph that
+        is not torch's own is refused, with a warning: the folder holds the vectors alone.
     """
     known = np.unique(np.asarray(known_items, np.int64))
     check_input(texts, pairs, known)
@@ -170,6 +172,9 @@ def train_encoder(
         fit(module, data, trainer, out_folder, keeper, limit_s)
         module.restore_best()
         module.cpu()
+        past = taught.pairs.past
+        if module.head.interests is None and (past.items[:, 0] >= 0).all():  # nothing else told the prior
+            module.user.prior.data.copy_(mean_user(module.user, module.item_vectors(module.bank), past))
         trained_s = time.monotonic() - began + (keeper.earlier if keeper else 0.0)
         engine, check = write_towers(module, made.raw, tokens, config, out_folder)
         best_epoch, best_share, metrics = module.outcome()
@@ -178,7 +183,7 @@ def train_encoder(
             "texts_per_s": tiers.texts_per_s(text.plain(), tokens, config),
         }
         if engine == "static":
-            notes = tiers.write_static(module, made.raw, tokens, config, out_folder, notes)
+            notes = tiers.write_static(module, made.raw, tokens, known, config, out_folder, notes)
     seconds = made.seconds | {"train": trained_s, "write": time.monotonic() - began - trained_s}
     seconds["all"] = sum(seconds.values())
     if "auto" in notes and catalogue is None:  # a chain was estimated as a whole

@@ -2,8 +2,8 @@
 
 Both start as the identity on the pretrained geometry: an item's trained vector is its raw one (or what
 `recsys.encoder.interests` makes of that), and a user's vector is the mean of the history, plain or,
-with ``recency``, the newer the more. The vector of an empty history starts at zero (or at what
-`recsys.encoder.interests` finds).
+with ``recency``, the newer the more. Of an empty history, it is that of the mean user
+(`recsys.encoder.prior`), what `recsys.encoder.interests` finds, or learned where such histories teach.
 `recsys.interest.user` computes the same without torch.
 """
 
@@ -61,7 +61,7 @@ class UserTower(nn.Module):
     """Attention pooling of a history by a few learned queries, with a residual for each head.
 
     A query's logit for an event is ``q . x + kind bias + order bias + gap bias``; each head mixes the
-    pooled vectors and adds a low-rank map of all of them. An empty history has a learned vector.
+    pooled vectors and adds a low-rank map of all of them. An empty history has a vector of its own.
     """
 
     def __init__(self, dims: int, config: EncoderConfig) -> None:
@@ -91,7 +91,7 @@ class UserTower(nn.Module):
         Returns
         -------
         float tensor, shape (users, heads, dims)
-            Of length one, the learned vector of an empty history aside.
+            Of length one, that of an empty history aside.
         """
         place = torch.arange(vectors.shape[1], device=vectors.device).clamp(max=self.order_bias.shape[1] - 1)
         logits = vectors @ self.query.T  # (users, events, queries)

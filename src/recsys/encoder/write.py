@@ -36,9 +36,14 @@ def write_towers(
     Returns
     -------
     str
-        The engine of the text tower.
+        The engine of the text tower: "vectors" where its graph is not torch's own or cannot be made.
     dict
         How near the export is to torch.
+
+    Raises
+    ------
+    ImportError
+        Where what exports is not installed.
     """
     checkpoint.save_weights(module, folder)
     if module.text.kept:
@@ -56,9 +61,9 @@ def write_towers(
             path = folder / "encoder.onnx"
             check = export.export_onnx(module, tokens, path, config.max_tokens)
             return "onnx", _rounded(module, tokens, path, check) if config.export == "onnx_int8" else check
-        except DataError:
+        except (DataError, ImportError, MemoryError):
             raise
-        except Exception as error:  # the exporter raises whatever the traced model makes it raise
+        except Exception as error:  # a graph that is off is refused; the exporter raises whatever the traced model makes it raise
             (folder / "encoder.onnx").unlink(missing_ok=True)
             LOG.warning(
                 "The encoder does not export (%s): the bundle holds vectors only, and an item that is not "
