@@ -59,7 +59,8 @@ def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
     Returns
     -------
     list of str
-        Hydra's form for keys that may be new, for those that ``schema`` knows and no file names.
+        Hydra's form for keys that may be new, for those that ``schema`` knows or could know best, and no file
+        names.
     """
     base = OmegaConf.to_container(compose([one for one in overrides if _is_choice(one)]))
     named = set(known_keys(base)) - set(_open_mappings(base))
@@ -67,7 +68,9 @@ def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
     def settable(override: str) -> str:
         key, equals, _ = override.partition("=")
         absent = bool(equals) and key not in named and not _is_choice(override)
-        return f"++{override}" if absent and has_field(schema, key.split(".")) else override
+        # of what is not there the dataclass above it speaks, which knows more names than the files do
+        known = has_field(schema, key.split(".")) or ("." in key and has_field(schema, key.split(".")[:-1]))
+        return f"++{override}" if absent and known else override
 
     return [settable(one) for one in overrides]
 

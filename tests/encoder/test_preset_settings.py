@@ -8,10 +8,15 @@ import pytest
 from recsys.core.errors import ConfigError
 from recsys.encoder.adapt_config import AdaptConfig
 from recsys.encoder.config import EncoderConfig
-from recsys.encoder.preset_settings import PRESETS, READ_BY, RESTING, TRAINED, as_preset, reads
+from recsys.encoder.preset_settings import PRESETS, READ_BY, READ_WITH, RESTING, TRAINED, as_preset, reads
 
-OTHER: dict[str, Any] = {"interpolate": True, "export": "vectors", "adapt": AdaptConfig(mlm_epochs=1),
-                         "freeze_embeddings": True}  # fmt: skip
+OTHER: dict[str, Any] = {
+    "interpolate": True,
+    "log_q": 0.5,
+    "export": "vectors",
+    "adapt": AdaptConfig(mlm_epochs=1),
+    "freeze_embeddings": True,
+}
 
 
 def other(name: str) -> Any:
@@ -40,10 +45,28 @@ def test_the_message_says_what_would_do() -> None:
         EncoderConfig(preset="small", adapt=AdaptConfig(contrastive_epochs=2))
 
 
+@pytest.mark.parametrize(
+    ("changes", "setting", "remedy"),
+    [
+        ({"loss": "bce", "log_q": 0.5}, "log_q: expected 1.0", "encoder.loss to softmax"),
+        ({"list_epochs": 2}, "list_epochs: expected 4", "encoder.lists to after or alone"),
+        ({"lists": "judge", "list_batch": 8}, "list_batch: expected 64", "encoder.lists to after or alone"),
+    ],
+)
+def test_a_setting_that_another_leaves_without_effect_is_refused(
+    changes: dict[str, Any], setting: str, remedy: str
+) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"^encoder.{setting}, the default: it is not read with .*{remedy}"
+    ):
+        EncoderConfig(preset="adapter", **changes)
+
+
 def test_the_table_names_settings_and_presets_that_there_are() -> None:
     names = {field.name for field in dataclasses.fields(EncoderConfig)}
     assert set(READ_BY) <= names
     assert all(set(readers) <= set(PRESETS) for readers in READ_BY.values())
+    assert set(READ_WITH) <= names and {other for other, _ in READ_WITH.values()} <= names
     assert {*RESTING, *TRAINED, "auto"} == set(PRESETS)
 
 

@@ -219,7 +219,7 @@ def test_the_state_of_another_training_is_said_and_stays(
     path = copied(seventh, tmp_path / "state")
     made = counted(monkeypatch)
     with caplog.at_level(logging.WARNING, "recsys.encoder.resume"):
-        run(tmp_path / "other", resume=path.parent, changes={"log_q": 0.5})
+        run(tmp_path / "other", resume=path.parent, changes={"temperature": 0.5})
     assert caplog.messages == [
         f"{path.parent} holds the state of another training ({path.name}). The training begins afresh."
     ]
@@ -233,7 +233,7 @@ def test_the_key_holds_what_decides_and_nothing_else() -> None:
     assert key == training_key(EncoderConfig(name_or_path="x", export="vectors"), trainer, weights, arrays)
     assert key == training_key(config, TrainerConfig(save_every_s=1, limit_minutes=3), weights, arrays)
     others = [
-        training_key(EncoderConfig(log_q=0.5), trainer, weights, arrays),
+        training_key(EncoderConfig(temperature=0.5), trainer, weights, arrays),
         training_key(config, TrainerConfig(seed=1), weights, arrays),
         training_key(config, trainer, {"a": torch.ones(3, 2)}, arrays),
         training_key(config, trainer, {"b": torch.ones(2, 3)}, arrays),

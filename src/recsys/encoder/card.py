@@ -42,7 +42,7 @@ def card(manifest: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> s
                 "## Export",
                 _export(manifest),
                 "## Use",
-                _USE,
+                _use(manifest["engine"]),
                 "## Limits",
                 _limits(manifest),
             )
@@ -116,6 +116,9 @@ def _export(manifest: Mapping[str, Any]) -> str:
     return "\n".join(["`encoder.onnx`, compared with torch on texts of the catalogue:", "", *told])
 
 
+_ENCODE = """\
+raw, tuned = TextTower.load(folder).encode(["a title"])       # no torch
+"""
 _USE = """\
 ```python
 from pathlib import Path
@@ -124,11 +127,17 @@ from recsys.encoder.train import train_encoder
 from recsys.interest.text import TextTower
 
 folder = Path("the folder of this file")
-raw, tuned = TextTower.load(folder).encode(["a title"])       # onnxruntime, no torch
-module = load(folder)                                         # torch: the towers as they were trained
+{encode}module = load(folder)                                         # torch: the towers as they were trained
 config, trainer = load_config(folder)                         # go on with new pairs and the same settings
 train_encoder(..., config=config, trainer=trainer, start=folder)
 ```"""
+
+
+def _use(engine: str) -> str:
+    """How to use the folder; where it holds vectors only, there is nothing that encodes new texts."""
+    if engine == "vectors":
+        return _USE.format(encode="").replace("from recsys.interest.text import TextTower\n", "")
+    return _USE.format(encode=_ENCODE)
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
@@ -141,7 +150,5 @@ def _limits(manifest: Mapping[str, Any]) -> str:
         f"{manifest['config']['read_history']} of them at most.",
     ]
     if speed := manifest.get("texts_per_s"):
-        lines.append(
-            f"- Speed: {speed:,.0f} texts a second through the pretrained model where it was trained."
-        )
+        lines.append(f"- Speed: {speed:,.0f} texts a second where it was trained.")
     return "\n".join(lines)

@@ -31,12 +31,19 @@ READ_BY: Mapping[str, tuple[str, ...]] = {
     "block_pairs": (*TRAINED, "auto"),
     "blocks_per_epoch": (*TRAINED, "auto"),
     "grad_cache_tokens": (*TRAINED, "auto"),
-    "interpolate": RESTING,
+    "interpolate": (*RESTING, "auto"),
+    "log_q": (*RESTING, "auto"),  # blocks of the catalogue, which train a language model, are uniform draws
     "export": ("adapter", *TRAINED, "small", "auto"),  # static is a table, whatever else is asked for
     "adapt": ("adapter", *TRAINED, "static"),
 }
 """The presets that read a setting of `EncoderConfig`; every preset reads those that are not named here. The
 preset auto hands each setting on to the preset that it chooses, where that one reads it."""
+READ_WITH: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "log_q": ("loss", ("softmax",)),
+    "list_epochs": ("lists", ("after", "alone")),
+    "list_batch": ("lists", ("after", "alone")),
+}
+"""Another setting, and those of its values with which a setting is read at all."""
 
 
 def reads(preset: str, setting: str) -> bool:
@@ -45,12 +52,12 @@ def reads(preset: str, setting: str) -> bool:
 
 
 def refuse_unread(config: EncoderConfig) -> None:
-    """Refuse a setting away from its default that the preset does not read.
+    """Refuse a setting away from its default that the preset, or another setting, leaves without effect.
 
     Raises
     ------
     ConfigError
-        Naming the setting and the presets that read it.
+        Naming the setting and the presets that read it, or the values with which it is read.
     """
     for name, readers in READ_BY.items():
         if config.preset in readers:
@@ -63,6 +70,15 @@ def refuse_unread(config: EncoderConfig) -> None:
                     found=str(value),
                     do=f"Set it so, or encoder.preset to one that reads it: {', '.join(readers)}.",
                 )
+    for name, (other, values) in READ_WITH.items():
+        found, default = getattr(config, name), _default(config, name)
+        if found != default and getattr(config, other) not in values:
+            raise ConfigError(
+                f"encoder.{name}",
+                expected=f"{default}, the default: it is not read with {other}={getattr(config, other)}",
+                found=str(found),
+                do=f"Set it so, or encoder.{other} to {' or '.join(values)}.",
+            )
 
 
 def as_preset(config: EncoderConfig, preset: str) -> EncoderConfig:

@@ -65,6 +65,18 @@ def check_input(texts: Sequence[str], pairs: PairArrays, known: Array) -> None:
         )
 
 
+def check_weights(module: torch.nn.Module) -> None:
+    """Refuse weights that are no numbers: a last step's loss may be one and its gradient not."""
+    for name, weights in module.named_parameters():
+        if not bool(torch.isfinite(weights).all()):
+            raise DataError(
+                f"the trained weights {name}",
+                expected="finite numbers",
+                found="others among them",
+                do="Lower trainer.lr and trainer.text_lr, and check the weights of the pairs.",
+            )
+
+
 def train_encoder(
     texts: Sequence[str],
     pairs: PairArrays,
@@ -172,6 +184,7 @@ def train_encoder(
         fit(module, data, trainer, out_folder, keeper, limit_s)
         module.restore_best()
         module.cpu()
+        check_weights(module)
         past = taught.pairs.past
         if module.head.interests is None and (past.items[:, 0] >= 0).all():  # nothing else told the prior
             module.user.prior.data.copy_(mean_user(module.user, module.item_vectors(module.bank), past))

@@ -63,7 +63,7 @@ def write_towers(
             return "onnx", _rounded(module, tokens, path, check) if config.export == "onnx_int8" else check
         except (DataError, ImportError, MemoryError):
             raise
-        except Exception as error:  # a graph that is off is refused; the exporter raises whatever the traced model makes it raise
+        except Exception as error:  # the graph is off, or the exporter met what it cannot trace
             (folder / "encoder.onnx").unlink(missing_ok=True)
             LOG.warning(
                 "The encoder does not export (%s): the bundle holds vectors only, and an item that is not "
