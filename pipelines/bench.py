@@ -162,21 +162,24 @@ def arguments(description: str, names: Sequence[str]) -> argparse.ArgumentParser
 
 
 def report(bench: str, figures: Sequence[Figure], out: Path | None, cells: Sequence[Cell] = ()) -> None:
-    """Print the table and the grid of cells, if any; write the JSON, if asked, by an atomic rename."""
+    """Print the table and the grid of cells, if any; write the JSON, if asked, by an atomic rename.
+
+    Each figure says at which commit and on which machine it was measured. Those that ``out`` holds and that
+    were not measured now stay, and so do its cells where there are none now.
+    """
     print(table(figures))
     if cells:
         heading, lines = grid(cells)
         print("\n" + _aligned([heading, *lines]))
-    if out is not None:
-        told = {
-            "bench": bench,
-            "commit": git_commit(12) or "unknown",
-            "machine": machine(),
-            "figures": [asdict(f) for f in figures],
-        }
-        if cells:
-            told["cells"] = [cell._asdict() for cell in cells]
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(out.name + ".part")
-        part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        part.replace(out)
+    if out is None:
+        return
+    here = {"commit": git_commit(12) or "unknown", "machine": machine()}
+    before = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"figures": []}
+    rows = {row["name"]: row for row in before["figures"]} | {f.name: asdict(f) | here for f in figures}
+    told: dict[str, object] = {"bench": bench, "figures": list(rows.values())}
+    if kept := [cell._asdict() for cell in cells] or before.get("cells"):
+        told["cells"] = kept
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    part.replace(out)

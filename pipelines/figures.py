@@ -15,9 +15,9 @@ from recsys.pipelines.bench import Cell, grid
 HERE = Path(__file__).resolve().parent
 README, FOLDER = HERE.parent / "README.md", HERE / "figures"
 BEGIN, END = "<!-- figures: begin, written by make figures -->", "<!-- figures: end -->"
-NEEDED = ("bench", "commit", "machine", "figures")
-HEADER = ("figure", "value", "range", "goal", "holds", "what it is")
-RULE = ("---", "---:", "---:", "---:", "---", "---")
+NEEDED = ("bench", "figures")
+HEADER = ("figure", "value", "range", "goal", "holds", "what it is", "commit")
+RULE = ("---", "---:", "---:", "---:", "---", "---", "---")
 NONE_YET = "No figure has been recorded yet."
 
 
@@ -36,6 +36,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise _wrong(path, str(error)) from error
         missing = [key for key in NEEDED if key not in told] if isinstance(told, dict) else ["an object"]
+        if not missing and not all({"commit", "machine"} <= set(figure) for figure in told["figures"]):
+            missing = ["commit and machine of each figure"]
         if missing:
             raise _wrong(path, f"no {', '.join(missing)}")
         found.append(told)
@@ -81,7 +83,8 @@ def _bench(told: Mapping[str, Any]) -> str:
     name = told["bench"]
     how = f"`python -m recsys.pipelines.bench_{name} --out pipelines/figures/{name}.json`"
     rows: list[Sequence[str]] = [HEADER, RULE, *map(_row, told["figures"])]
-    said = f"**{name}**: {how}, at commit {told['commit']} on {_cell(str(told['machine']))}."
+    machines = dict.fromkeys(_cell(str(figure["machine"])) for figure in told["figures"])
+    said = f"**{name}**: {how}, on {'; '.join(machines)}."
     if told.get("cells"):
         heading, lines = grid([Cell(**cell) for cell in told["cells"]])
         rows += [(), heading, ["---", *["---:"] * (len(heading) - 1)], *lines]
@@ -99,6 +102,7 @@ def _row(figure: Mapping[str, Any]) -> tuple[str, ...]:
         "" if goal is None else f"{sense} {_number(goal)}",
         "" if holds is None else ("yes" if holds else "**no**"),
         _cell("; ".join(part for part in (against, figure.get("note") or "") if part)),
+        str(figure["commit"])[:7],
     )
 
 

@@ -30,8 +30,10 @@ FIGURE = {
     "high": 2000.0,
     "note": "one | core",
     "holds": True,
+    "commit": "0123456789ab",
+    "machine": "a machine",
 }
-BENCH = {"bench": "calls", "commit": "abc", "machine": "a machine", "figures": [FIGURE]}
+BENCH = {"bench": "calls", "figures": [FIGURE]}
 
 
 def blocks(path, language):
@@ -130,15 +132,16 @@ def test_a_table_is_made_of_what_a_benchmark_wrote(tmp_path):
     assert "`python -m recsys.pipelines.bench_calls --out pipelines/figures/calls.json`" in table
     assert table.splitlines()[-1] == (
         "| `calls_per_s` | 1,234,567 1/s | 0.5 to 2,000 | at least 1,000 | yes "
-        "| against a loop; one \\| core |"
+        "| against a loop; one \\| core | 0123456 |"
     )
+    assert "calls.json`, on a machine." in table
 
 
 def test_a_missed_goal_is_shown_and_a_missing_one_is_left_open():
     missed = {**BENCH, "figures": [{**FIGURE, "sense": "max", "goal": 1.5, "holds": False, "low": None}]}
     assert "|  | at most 1.5 | **no** |" in figures.render([missed])
-    printed = {**BENCH, "figures": [{"name": "x", "value": 0.25, "unit": "", "goal": None, "holds": None}]}
-    assert figures.render([printed]).splitlines()[-1] == "| `x` | 0.25 |  |  |  |  |"
+    printed = {**BENCH, "figures": [{"name": "x", "value": 0.25, "unit": "", "commit": "ab", "machine": "m"}]}
+    assert figures.render([printed]).splitlines()[-1] == "| `x` | 0.25 |  |  |  |  | ab |"
     assert figures.render([]) == figures.NONE_YET
 
 
@@ -156,7 +159,9 @@ def test_markers_that_do_not_fit_are_refused(text):
         figures.replace(text, "table")
 
 
-@pytest.mark.parametrize("text", ["no json", "[]", '{"bench": "x", "commit": "y", "figures": []}'])
+@pytest.mark.parametrize(
+    "text", ["no json", "[]", '{"bench": "x"}', '{"bench": "x", "figures": [{"name": "y"}]}']
+)
 def test_a_file_that_no_benchmark_wrote_is_refused(tmp_path, text):
     (tmp_path / "calls.json").write_text(text)
     with pytest.raises(DataError, match=r"/calls\.json: expected JSON with bench, .*Write it by a benchmark"):

@@ -9,7 +9,7 @@ import pytest
 
 from recsys.core import jit
 from recsys.pipelines import bench_bundle, bench_features
-from recsys.pipelines.bench import Figure, alternate, arguments, machine, report, spread, table
+from recsys.pipelines.bench import Cell, Figure, alternate, arguments, machine, report, spread, table
 from tests.pipelines.toy_shop import toy_data, toy_run
 
 
@@ -38,13 +38,27 @@ def test_the_json_has_the_fixed_form(tmp_path: Path, capsys: pytest.CaptureFixtu
     out = tmp_path / "figures" / "x.json"
     report("x", [Figure("a", 1.0, "s", goal=2, sense="max")], out)
     told = json.loads(out.read_text())
-    assert set(told) == {"bench", "commit", "machine", "figures"}
+    assert set(told) == {"bench", "figures"}
     assert set(told["figures"][0]) == {
         "name", "value", "unit", "against", "goal", "sense", "holds", "low", "high", "note",
+        "commit", "machine",
     }  # fmt: skip
     assert told["figures"][0]["holds"] is True
     assert [path.name for path in out.parent.iterdir()] == ["x.json"]
     assert "figure" in capsys.readouterr().out
+
+
+def test_what_was_not_measured_now_stays_as_it_was(tmp_path: Path) -> None:
+    out = tmp_path / "x.json"
+    report("x", [Figure("a", 1.0, "s"), Figure("b", 2.0, "s")], out, [Cell("model", "data", 0.5, 0.4, 0.6)])
+    told = json.loads(out.read_text())
+    told["figures"][0] |= {"commit": "earlier", "machine": "another"}
+    out.write_text(json.dumps(told))
+    report("x", [Figure("b", 3.0, "s"), Figure("c", 4.0, "s")], out)
+    again = json.loads(out.read_text())
+    assert [(row["name"], row["value"]) for row in again["figures"]] == [("a", 1.0), ("b", 3.0), ("c", 4.0)]
+    assert [row["commit"] == "earlier" for row in again["figures"]] == [True, False, False]
+    assert again["cells"] == told["cells"]
 
 
 def test_the_machine_is_named() -> None:
