@@ -4,13 +4,19 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
+from recsys.commands import of_a_model
 from recsys.pipelines import keys
 from recsys.pipelines.door import compose, to_dataclass, to_yaml, with_defaults
+from recsys.pipelines.score_model import ScoreConfig, load
 from recsys.pipelines.settings import RunConfig
 
 
 def main(overrides: Sequence[str]) -> int:
     """Compose, check, and print the settings as YAML."""
-    config = to_dataclass(compose(with_defaults(overrides, RunConfig)), RunConfig)
+    config: RunConfig | ScoreConfig
+    if of_a_model("score", overrides):
+        config = load(overrides)
+    else:
+        config = to_dataclass(compose(with_defaults(overrides, RunConfig)), RunConfig)
     print(to_yaml(OmegaConf.create(keys.plain(config))), end="")  # type: ignore[call-overload]
     return 0

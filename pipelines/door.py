@@ -44,7 +44,7 @@ def compose(overrides: Sequence[str] = (), name: str = "config") -> DictConfig:
         with initialize_config_module(CONFIG_MODULE, version_base="1.3", job_name="recsys"):
             return hydra_compose(name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: Hydra of "=3"
-        raise _explain(error, overrides) from error
+        raise _explain(error, overrides, name) from error
 
 
 def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
@@ -138,7 +138,7 @@ def known_keys(node: object, prefix: str = "") -> list[str]:
     return keys
 
 
-def _explain(error: Exception, overrides: Sequence[str]) -> ConfigError:
+def _explain(error: Exception, overrides: Sequence[str], name: str = "config") -> ConfigError:
     """Hydra's and OmegaConf's errors in our form."""
     text = str(error)
     if isinstance(error, OverrideParseException):
@@ -152,9 +152,9 @@ def _explain(error: Exception, overrides: Sequence[str]) -> ConfigError:
         return _missing_option(error, overrides)
     if match := re.search(r"Could not override '([^']+)'", text):
         inner = getattr(error.__cause__, "full_key", None)  # where a whole mapping was given, the key in it
-        return _unknown_key(str(inner or match[1]), overrides)
+        return _unknown_key(str(inner or match[1]), overrides, name)
     if match := re.search(r"Key '([^']+)' is not in struct", text):
-        return _unknown_key(str(getattr(error, "full_key", None) or match[1]), overrides)
+        return _unknown_key(str(getattr(error, "full_key", None) or match[1]), overrides, name)
     cause = error.__cause__ or error
     lines = [line.strip() for line in f"{text} {'' if cause is error else cause}".splitlines()]
     return ConfigError(
@@ -185,10 +185,10 @@ def _missing_option(error: MissingConfigException, overrides: Sequence[str]) -> 
     )
 
 
-def _unknown_key(key: str, overrides: Sequence[str]) -> ConfigError:
+def _unknown_key(key: str, overrides: Sequence[str], name: str) -> ConfigError:
     group_choices = [one for one in overrides if one.lstrip("+~").partition("=")[0] in config_groups()]
     try:
-        keys = known_keys(OmegaConf.to_container(compose(group_choices)))
+        keys = known_keys(OmegaConf.to_container(compose(group_choices, name)))
     except ConfigError:  # the choices themselves are wrong: say no more than we know
         keys = []
     keys.extend(config_groups())

@@ -72,7 +72,7 @@ def stage_configs(config: RunConfig) -> dict[str, object]:
             config.data.text,
             threads,
         ),
-        "score": score.Config(config.scoring),
+        "score": score.Config(replace(config.scoring, workers=1), config.scoring.workers or threads),
     }
 
 

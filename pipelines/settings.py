@@ -39,7 +39,7 @@ from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.probability import EVENT
 from recsys.ranking.rules import RulesConfig
-from recsys.serving.batch import BatchConfig
+from recsys.serving.batch_config import BatchConfig
 from recsys.state.family import StateConfig
 from recsys.tracking.run import TrackingConfig
 

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from recsys import commands
-from recsys.commands import COMMANDS, SETTINGS, config_groups, help_of, overview
+from recsys.commands import COMMANDS, OF_MODEL, SETTINGS, config_groups, help_of, overview
 from recsys.pipelines.path import STAGES
+from recsys.pipelines.score_model import ScoreConfig
 from recsys.pipelines.settings import RunConfig
 from recsys.pipelines.typed import has_field
 
@@ -55,7 +56,8 @@ def test_the_help_of_a_stage_shows_its_own_groups_alone():
 def test_every_setting_of_the_help_exists_and_every_one_is_shown():
     top = {field.name for field in dataclasses.fields(RunConfig)}
     for key in SETTINGS:
-        assert key in top or has_field(RunConfig, key.split(".")), key
+        assert key in top or has_field(RunConfig, key.split(".")) or key in OF_MODEL, key
+    assert [field.name for field in dataclasses.fields(ScoreConfig)] == [*OF_MODEL, "scoring"]
     assert {key for command in COMMANDS.values() for key in command.settings} == set(SETTINGS)
 
 

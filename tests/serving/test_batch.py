@@ -7,7 +7,8 @@ import pytest
 
 from recsys.core.errors import ConfigError
 from recsys.serving import batch
-from recsys.serving.batch import BatchConfig, score_users
+from recsys.serving.batch import score_users
+from recsys.serving.batch_config import BatchConfig
 from recsys.serving.ranker import Ranker
 
 USERS = ["u0", "u1", "u2", "u3", "somebody new"]
@@ -50,20 +51,20 @@ def test_a_killed_run_goes_on_and_readers_see_the_old_output(
     out = tmp_path / "out"
     score_users(ranker, USERS[:1], out, CONFIG)
     old = read(out)
-    real: Callable[..., pl.DataFrame] = batch._partition
+    real: Callable[..., bytes] = batch.part_bytes
     calls = []
 
-    def dies(*arguments: object) -> pl.DataFrame:
+    def dies(*arguments: object) -> bytes:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(batch, "_partition", dies)
+    monkeypatch.setattr(batch, "part_bytes", dies)
     with pytest.raises(KeyboardInterrupt):
         score_users(ranker, USERS, out, CONFIG)
     assert read(out).equals(old)
-    monkeypatch.setattr(batch, "_partition", real)
+    monkeypatch.setattr(batch, "part_bytes", real)
     done = score_users(Ranker.load(folder), USERS, out, CONFIG)
     assert (done.written, done.skipped) == (1, 2)
     assert read(out)["user_id"].n_unique() == 5
@@ -92,19 +93,19 @@ def test_sizes_below_one_are_refused() -> None:
 def test_a_broken_run_of_another_config_leaves_nothing_behind(
     ranker: Ranker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, real = tmp_path / "out", batch._partition
+    out, real = tmp_path / "out", batch.part_bytes
     kept = tmp_path / ".out-notes"
     kept.mkdir()
 
-    def dies(*arguments: object) -> pl.DataFrame:
+    def dies(*arguments: object) -> bytes:
         raise KeyboardInterrupt
 
     for size in (1, 2):
-        monkeypatch.setattr(batch, "_partition", dies)
+        monkeypatch.setattr(batch, "part_bytes", dies)
         with pytest.raises(KeyboardInterrupt):
             score_users(ranker, USERS, out, BatchConfig(k=3, partition_size=size))
         assert len(list(tmp_path.glob(".out-*"))) == 2, "that of the last run, to go on with, and the notes"
-    monkeypatch.setattr(batch, "_partition", real)
+    monkeypatch.setattr(batch, "part_bytes", real)
     for size in (3, 3):
         score_users(ranker, USERS, out, BatchConfig(k=3, partition_size=size))
         assert sorted(path.name for path in tmp_path.iterdir()) == [kept.name, "out"]

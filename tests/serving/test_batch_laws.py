@@ -9,7 +9,8 @@ import pytest
 
 from recsys.core.errors import ConfigError
 from recsys.serving import batch
-from recsys.serving.batch import BatchConfig, score_users
+from recsys.serving.batch import score_users
+from recsys.serving.batch_config import BatchConfig
 from recsys.serving.ranker import Ranker
 
 USERS = ["u0", "u1", "u2", "u3", "new", "newer", "newest"]
@@ -29,16 +30,16 @@ def test_the_size_of_partitions_changes_no_recommendation(ranker: Ranker, tmp_pa
 
 def killed_after(monkeypatch: pytest.MonkeyPatch, n: int) -> Callable[[], None]:
     """Break the run in its n-th partition; call the result to stop doing so."""
-    real, calls = batch._partition, []
+    real, calls = batch.part_bytes, []
 
-    def dies(*arguments: object) -> pl.DataFrame:
+    def dies(*arguments: object) -> bytes:
         calls.append(1)
         if len(calls) == n:
             raise KeyboardInterrupt
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "_partition", dies)
-    return lambda: monkeypatch.setattr(batch, "_partition", real)
+    monkeypatch.setattr(batch, "part_bytes", dies)
+    return lambda: monkeypatch.setattr(batch, "part_bytes", real)
 
 
 @pytest.mark.parametrize("size", [1, 3, 7])
@@ -88,7 +89,11 @@ def test_another_config_is_scored_again(ranker: Ranker, tmp_path: Path, change: 
     score_users(ranker, USERS, tmp_path / "out", BatchConfig(**settings))  # type: ignore[arg-type]
     done = score_users(ranker, USERS, tmp_path / "out", BatchConfig(**(settings | change)))  # type: ignore[arg-type]
     assert done.skipped == 0 and done.written > 0
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["config"] == settings | change
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["config"] == {
+        "moved": 0.5,
+        "max_age_days": 7.0,
+        **(settings | change),
+    }
 
 
 @pytest.mark.parametrize(

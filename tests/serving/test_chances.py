@@ -12,7 +12,8 @@ import pytest
 from recsys.core.errors import BundleError
 from recsys.ranking.calibrate import Calibration, logistic
 from recsys.ranking.probability import Probabilities, Probability
-from recsys.serving.batch import BatchConfig, score_users
+from recsys.serving.batch import score_users
+from recsys.serving.batch_config import BatchConfig
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.serving.ranker import Ranker
 from tests.serving.conftest import trees

@@ -12,7 +12,8 @@ from recsys.core.errors import BundleError
 from recsys.ranking.calibrate import Calibration
 from recsys.ranking.probability import Probabilities, Probability
 from recsys.ranking.rules import RulesConfig
-from recsys.serving.batch import BatchConfig, score_users
+from recsys.serving.batch import score_users
+from recsys.serving.batch_config import BatchConfig
 from recsys.serving.bundle_write import BundleParts
 from recsys.serving.ranker import Ranker
 from tests.serving.conftest import trees

@@ -5,53 +5,30 @@ when the last is there: whoever reads it sees the old recommendations or the new
 """
 
 import glob
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from recsys.core import columns as c
-from recsys.core.artefact import read_json, require
-from recsys.core.checks import at_least, check_numbers
-from recsys.core.errors import BundleError
+from recsys.core.artefact import link_or_copy
 from recsys.core.progress import track
-from recsys.core.tables import RECOMMENDATIONS, check
+from recsys.serving.batch_config import BatchConfig
+from recsys.serving.batch_plan import KEY_DIGITS, Plan, folder_key, make_plan, model_key, popularity_of
+from recsys.serving.due import KEPT
+from recsys.serving.earlier import MANIFEST, PART, check_own, read_manifest, write_record
+from recsys.serving.partition import Part, part_bytes
 from recsys.serving.ranker import Ranker
+from recsys.serving.workers import score_apart
 
-MANIFEST = "manifest.json"
-KEY_DIGITS = 16  # of the hash that names a folder of unfinished work
-
-
-@dataclass(frozen=True)
-class BatchConfig:
-    """How many, and in what pieces.
-
-    Parameters
-    ----------
-    k : int
-        Items a user.
-    exclude_seen : bool
-        Leave out the items of the user's recent history.
-    partition_size : int
-        Users in one file: what is in memory at a time.
-    chances : bool
-        Whether the chances of a click and of a purchase are written, where the bundle has them.
-    """
-
-    k: int = 10
-    exclude_seen: bool = True
-    partition_size: int = 1_000
-    chances: bool = True
-
-    def __post_init__(self) -> None:
-        check_numbers(self, "scoring", k=at_least(1), partition_size=at_least(1))
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -63,79 +40,171 @@ class Scored:
     folder : Path
     users, rows : int
         In the whole output.
-    written, skipped : int
-        Partitions of this call, and those that were there already.
+    reasons : mapping of str to int
+        How many users were scored for what reason, and how many were kept (see `recsys.serving.due`).
+    written, carried, skipped : int
+        Partitions of this call; those of earlier recommendations that stand as they were; and those that
+        were there already.
     """
 
     folder: Path
     users: int
     rows: int
+    reasons: Mapping[str, int]
     written: int
+    carried: int
     skipped: int
 
 
-def _key(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> str:
-    """A hash of everything that the recommendations depend on."""
-    told = {
-        "files": {name: entry["sha256"] for name, entry in ranker.bundle.manifest["files"].items()},
-        "select": ranker.bundle.manifest["select"],
-        "rules": ranker.bundle.manifest["rules"],
-        "candidates": ranker.bundle.manifest["candidates"],
+def score_users(
+    model: Ranker | str | Path,
+    user_ids: Sequence[str],
+    out_folder: str | Path,
+    config: BatchConfig | None = None,
+    *,
+    full: bool = True,
+) -> Scored:
+    """Write the best items of every user.
+
+    Parameters
+    ----------
+    model : Ranker or path
+        A ranker is asked in this process, as of the time of its state; nothing should be observed meanwhile.
+        A model folder is opened by ``config.workers`` processes; how many they are changes no byte.
+    user_ids : sequence of str
+        One that stands twice is scored once; an unknown one gets what a user without history gets.
+    out_folder : path
+        Gets ``part-*.parquet`` (user_id, rank, item_id, score, model, and p_click and p_purchase where
+        the model gives them and the config wants them), ``manifest.json``, and what the next call needs to
+        know (`recsys.serving.earlier`). Replaced as a whole. The same model, users and config give the
+        same bytes, and are not scored again.
+    config : BatchConfig, optional
+    full : bool
+        Score everybody. Otherwise, where the folder holds recommendations of the same model as of an
+        earlier state, the users that need it are (`recsys.serving.due`), and others' rows are carried over.
+
+    Returns
+    -------
+    Scored
+
+    Raises
+    ------
+    ConfigError
+        Where other things stand in the folder.
+    RecsysError
+        Where a worker dies; the same call goes on with what is finished.
+    """
+    config = config or BatchConfig()
+    folder = Path(out_folder)
+    check_own(folder)
+    _restore(folder)
+    ranker = model if isinstance(model, Ranker) else Ranker.load(model, chances=config.chances)
+    if isinstance(model, Ranker):
+        config = replace(config, workers=1)
+    users = list(dict.fromkeys(str(user) for user in user_ids))
+    if done := finished(ranker, users, folder, config, full):
+        told = (folder, len(users), int(done["rows"]), done["reasons"])
+        return Scored(*told, written=0, carried=0, skipped=len(done["parts"]))
+    plan = make_plan(ranker, users, folder, config, full)
+    key = folder_key(ranker, users, config, plan.earlier.key if plan.earlier else None)
+    work = folder.with_name(f".{folder.name}-{key}")
+    _clear_others(folder, work)
+    work.mkdir(parents=True, exist_ok=True)
+    counts = _make_parts(ranker, plan, work, config)
+    parts = _rows(work, -(-len(users) // config.partition_size))
+    _write_manifest(ranker, plan, work, config, key, parts)
+    _publish(work, folder)
+    return Scored(folder, len(users), sum(parts.values()), plan.reasons, *counts)
+
+
+def finished(
+    ranker: Ranker, users: Sequence[str], folder: Path, config: BatchConfig, full: bool
+) -> dict[str, Any]:
+    """The manifest of a folder that holds what is asked for; empty where it does not."""
+    told = read_manifest(folder)
+    if not told or (full and told.get("earlier") is not None):
+        return {}
+    return told if told["key"] == folder_key(ranker, users, config, told.get("earlier")) else {}
+
+
+def processes(config: BatchConfig, parts: int) -> int:
+    """How many processes score so many partitions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min(config.workers or cores, parts), 1)
+
+
+def _make_parts(ranker: Ranker, plan: Plan, work: Path, config: BatchConfig) -> tuple[int, int, int]:
+    """Write or link every partition that is not there; how many were written, carried over, there already."""
+    todo: list[tuple[str, Part]] = []
+    carried = skipped = 0
+    for name, part, same in plan.parts(config.partition_size):
+        if (work / name).is_file():
+            skipped += 1
+        elif same is not None:
+            _atomically(partial(link_or_copy, same), work / name)
+            carried += 1
+        else:
+            todo.append((name, part))
+
+    def write(name: str, content: bytes) -> None:
+        _atomically(lambda path: path.write_bytes(content), work / name)
+
+    workers = processes(config, len(todo))
+    if workers > 1:
+        score_apart(ranker.bundle.folder, todo, config, workers, write)
+    else:
+        for name, part in track(todo, "recommendations"):
+            write(name, part_bytes(ranker, part, config))
+    return len(todo), carried, skipped
+
+
+def _rows(work: Path, parts: int) -> dict[str, int]:
+    names = [PART.format(number) for number in range(parts)]
+    return {name: pl.scan_parquet(work / name).select(pl.len()).collect().item() for name in names}
+
+
+def _write_manifest(
+    ranker: Ranker, plan: Plan, work: Path, config: BatchConfig, key: str, parts: Mapping[str, int]
+) -> None:
+    """Write who was scored as of which state, and everything that tells this folder from another."""
+    states = [(ranker.position, ranker.state_time)]
+    popularity = [popularity_of(ranker)]
+    state = np.zeros(len(plan.users), np.int32)
+    if plan.earlier is not None:
+        kept = plan.reason == KEPT
+        before, of_kept = np.unique(plan.earlier.state[plan.place[kept]], return_inverse=True)
+        state[kept] = 1 + of_kept
+        states += [(int(plan.earlier.positions[one]), int(plan.earlier.times[one])) for one in before]
+        popularity += [_longer(plan.earlier.popularity[one], len(popularity[0])) for one in before]
+    write_record(work, plan.users, plan.events, state, np.stack(popularity))
+    manifest = {
+        "key": key,
+        "earlier": plan.earlier.key if plan.earlier else None,
         "model": ranker.bundle.manifest["model"],
-        "position": ranker.position,
-        "time": ranker.state_time,
-        "chances": ranker.chances,
-        "config": asdict(config),
+        "model_key": model_key(ranker, config),
+        "config": config.content(),
+        "state": {"position": ranker.position, "time_us": ranker.state_time},
+        "states": [{"position": position, "time_us": time} for position, time in states],
+        "users": len(plan.users),
+        "rows": sum(parts.values()),
+        "reasons": plan.reasons,
+        "parts": parts,
     }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for user in user_ids:
-        digest.update(len(user).to_bytes(8, "little") + user.encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:KEY_DIGITS]
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    _atomically(lambda path: path.write_text(text, encoding="utf-8"), work / MANIFEST)
 
 
-def _partition(ranker: Ranker, user_ids: Sequence[str], config: BatchConfig) -> pl.DataFrame:
-    users: list[str] = []
-    items: list[str] = []
-    ranks: list[Any] = []
-    scores: list[Any] = []
-    chances: dict[str, list[Any]] = {}
-    for user in user_ids:
-        answer = ranker.recommend(user, config.k, exclude_seen=config.exclude_seen, at="state")
-        users.extend([user] * len(answer))
-        items.extend(answer.item_ids)
-        ranks.append(answer.ranks)
-        scores.append(answer.scores)
-        for name, chance in answer.chances.items() if config.chances else ():
-            chances.setdefault(name, []).append(chance)
-    n = len(users)
-    frame = pl.DataFrame(
-        {
-            c.USER_ID: pl.Series(users, dtype=pl.String),
-            c.RANK: np.concatenate(ranks).astype(np.int32) if n else np.empty(0, np.int32),
-            c.ITEM_ID: pl.Series(items, dtype=pl.String),
-            c.SCORE: np.concatenate(scores).astype(np.float32) if n else np.empty(0, np.float32),
-            c.MODEL: pl.Series([ranker.bundle.manifest["model"]] * n, dtype=pl.String),
-        }
-        | {name: np.concatenate(parts).astype(np.float32) for name, parts in chances.items()}
-    )
-    return check(frame, RECOMMENDATIONS)
+def _longer(popularity: Array, items: int) -> Array:
+    out = np.zeros(items, np.float32)
+    out[: len(popularity)] = popularity
+    return out
 
 
-def _atomically(write: Any, path: Path) -> None:
+def _atomically(write: Callable[[Path], object], path: Path) -> None:
     beside = path.with_name(f".{path.name}.new")
+    beside.unlink(missing_ok=True)  # what a killed run left; it may be a link
     write(beside)
     os.replace(beside, path)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    """What a folder holds already; nothing, where that cannot be told."""
-    path = folder / MANIFEST
-    try:
-        manifest = read_json(path)
-        require(manifest, path, {"key": str, "parts": dict, "rows": int})
-    except BundleError:
-        return {}
-    return manifest
 
 
 def _clear_others(folder: Path, work: Path) -> None:
@@ -145,63 +214,21 @@ def _clear_others(folder: Path, work: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def score_users(
-    ranker: Ranker, user_ids: Sequence[str], out_folder: str | Path, config: BatchConfig | None = None
-) -> Scored:
-    """Write the best items of every user.
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-old")
 
-    Parameters
-    ----------
-    ranker : Ranker
-        Asked as of the time of its state; nothing should be observed meanwhile.
-    user_ids : sequence of str
-        One that stands twice is scored once; an unknown one gets what a user without history gets.
-    out_folder : path
-        Gets ``part-*.parquet`` (user_id, rank, item_id, score, model, and p_click and p_purchase where
-        the ranker gives them and the config wants them) and ``manifest.json``. Replaced as
-        a whole. The same model, users and config give the same bytes, and are not scored again.
-    config : BatchConfig, optional
 
-    Returns
-    -------
-    Scored
-    """
-    config = config or BatchConfig()
-    folder = Path(out_folder)
-    users = list(dict.fromkeys(str(user) for user in user_ids))
-    key = _key(ranker, users, config)
-    work = folder.with_name(f".{folder.name}-{key}")
-    _clear_others(folder, work)
-    starts = range(0, len(users), config.partition_size)
-    done = _read_manifest(folder)
-    if done.get("key") == key and all((folder / name).is_file() for name in done["parts"]):
-        return Scored(folder, len(users), int(done["rows"]), 0, len(starts))
-    work.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, int] = {}
-    skipped = 0
-    for number, start in enumerate(track(starts, "recommendations", len(starts))):
-        path = work / f"part-{number:05d}.parquet"
-        if path.is_file():
-            skipped += 1
-        else:
-            frame = _partition(ranker, users[start : start + config.partition_size], config)
-            _atomically(frame.write_parquet, path)
-        parts[path.name] = pl.scan_parquet(path).select(pl.len()).collect().item()
-    manifest = {
-        "key": key,
-        "model": ranker.bundle.manifest["model"],
-        "config": asdict(config),
-        "state": {"position": ranker.position, "time_us": ranker.state_time},
-        "users": len(users),
-        "rows": sum(parts.values()),
-        "parts": parts,
-    }
-    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
-    _atomically(lambda path: path.write_text(text, encoding="utf-8"), work / MANIFEST)
-    old = folder.with_name(f".{folder.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
+def _restore(folder: Path) -> None:
+    """Put back what a run set aside that was killed before the new folder was in its place."""
+    if not folder.exists() and _old(folder).exists():
+        _old(folder).rename(folder)
+    shutil.rmtree(_old(folder), ignore_errors=True)
+
+
+def _publish(work: Path, folder: Path) -> None:
+    for left in work.glob(".*.new"):
+        left.unlink()
     if folder.exists():
-        folder.rename(old)
+        folder.rename(_old(folder))
     work.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    return Scored(folder, len(users), sum(parts.values()), len(starts) - skipped, skipped)
+    shutil.rmtree(_old(folder), ignore_errors=True)

@@ -1,0 +1,85 @@
+"""The command ``recsys score model=... out=...``: recommendations by a model folder, for whom one likes."""
+
+import os
+
+# each worker is a process with one thread, so that neither their number nor the cores' changes a byte; read
+# when the libraries are imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recsys.core.errors import ConfigError
+from recsys.core.progress import working
+from recsys.pipelines.door import compose, to_dataclass
+from recsys.serving.asked_users import known_users, read_users
+from recsys.serving.batch import score_users
+from recsys.serving.batch_config import BatchConfig
+from recsys.serving.earlier import counted
+from recsys.serving.forecast import forecast
+from recsys.serving.registry import model_folder
+
+ROOT = "score"  # the file of conf/
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What is scored by what.
+
+    Parameters
+    ----------
+    model : str
+        The model folder, or its URI in MLflow's registry.
+    out : str
+        The folder of recommendations.
+    users : str, optional
+        A parquet or csv file with a column user_id, a folder of such, or a pattern; by default all users of
+        the model.
+    full : bool
+        Score everybody, whatever stands in ``out``.
+    dry_run : bool
+        Say what there is to do, and write nothing.
+    scoring : BatchConfig
+    """
+
+    model: str | None = None
+    out: str | None = None
+    users: str | None = None
+    full: bool = False
+    dry_run: bool = False
+    scoring: BatchConfig = field(default_factory=BatchConfig)
+
+    def __post_init__(self) -> None:
+        needed = {
+            "model": ("the model folder", "model=mlruns/runs/<name>/<time>/model"),
+            "out": ("the folder of recommendations", "out=recommendations"),
+        }
+        for key, (what, do) in needed.items():
+            if not getattr(self, key):
+                raise ConfigError(key, expected=what, found="nothing", do=f"Give one: {do}.")
+
+
+def load(overrides: Sequence[str]) -> ScoreConfig:
+    """The checked configuration."""
+    return to_dataclass(compose(overrides, ROOT), ScoreConfig)
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Score, or say what there is to do."""
+    config = load(overrides)
+    model, out = model_folder(str(config.model)), Path(str(config.out))
+    with working("read the users"):
+        users = read_users(config.users) if config.users else known_users(model)
+    if config.dry_run:
+        print("\n".join(forecast(model, users, out, config.scoring, full=config.full).words()))
+        return 0
+    done = score_users(model, users, out, config.scoring, full=config.full)
+    if done.skipped and not done.written + done.carried:
+        print("nothing was left to do")
+    print(f"{done.users:,} users ({counted(done.reasons)}), {done.rows:,} rows")
+    print(
+        f"partitions: {done.written:,} written, {done.carried:,} carried over, {done.skipped:,} there already"
+    )
+    print(f"done: {out}")
+    return 0
