@@ -13,6 +13,7 @@ from pathlib import Path
 from recsys.core.errors import ConfigError
 from recsys.core.progress import working
 from recsys.pipelines.door import compose, to_dataclass
+from recsys.pipelines.lock import held
 from recsys.serving.asked_users import known_users, read_users
 from recsys.serving.batch import score_users
 from recsys.serving.batch_config import BatchConfig
@@ -74,7 +75,8 @@ def main(overrides: Sequence[str]) -> int:
     if config.dry_run:
         print("\n".join(forecast(model, users, out, config.scoring, full=config.full).words()))
         return 0
-    done = score_users(model, users, out, config.scoring, full=config.full)
+    with held(out.with_name(f".{out.name}.lock"), lambda pid: print(f"waiting for process {pid}")):
+        done = score_users(model, users, out, config.scoring, full=config.full)
     if done.skipped and not done.written + done.carried:
         print("nothing was left to do")
     print(f"{done.users:,} users ({counted(done.reasons)}), {done.rows:,} rows")

@@ -90,7 +90,7 @@ def test_another_config_is_scored_again(ranker: Ranker, tmp_path: Path, change: 
     done = score_users(ranker, USERS, tmp_path / "out", BatchConfig(**(settings | change)))  # type: ignore[arg-type]
     assert done.skipped == 0 and done.written > 0
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["config"] == {
-        "moved": 0.5,
+        "moved": 0.25,
         "max_age_days": 7.0,
         **(settings | change),
     }

@@ -22,7 +22,7 @@ from recsys.state.store import State
 from tests.serving.conftest import FEATURES, N_USERS, SECOND, event_log, item_table, trees
 
 USERS = ["u0", "u1", "u2", "u3", "stranger"]
-CONFIG = BatchConfig(k=3, exclude_seen=False, partition_size=2, workers=1)
+CONFIG = BatchConfig(k=3, exclude_seen=False, partition_size=2, workers=1, moved=0.5)
 DAY = 86_400 * SECOND
 Later = Callable[..., Path]
 

@@ -42,7 +42,8 @@ def test_a_dead_worker_is_an_error_that_names_its_partition(folder: Path, ranker
     assert str(caught.value) == (
         "the worker of part-00001.parquet (users 'u0' to 'u1'): expected a process that scores its "
         "partition; found it killed by signal 9. The finished partitions are kept: give the same "
-        "command again, with fewer scoring.workers or a smaller scoring.partition_size where memory was short."
+        "command again, with fewer scoring.workers or a smaller scoring.partition_size where memory was "
+        "short."
     )
 
 

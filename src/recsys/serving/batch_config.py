@@ -35,7 +35,7 @@ class BatchConfig:
     partition_size: int = 1_000
     chances: bool = True
     workers: int = 0
-    moved: float = 0.5
+    moved: float = 0.25
     max_age_days: float = 7.0
 
     def __post_init__(self) -> None:

@@ -56,6 +56,8 @@ class LastSteps:
 
     def pinned(self, codes: Array) -> Array:
         """Codes of known pins that are not among some: int32, in the order of the pins."""
+        if not self._pin:
+            return np.empty(0, np.int32)
         pins = self._bundle.items.encode(list(self._rules.pins)).astype(np.int32)
         wanted: Array = pins[(pins >= 0) & ~np.isin(pins, codes)]
         return wanted
