@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from recsys.commands import of_a_model
 from recsys.pipelines import keys
 from recsys.pipelines.door import compose, to_dataclass, to_yaml, with_defaults
-from recsys.pipelines.score_model import ScoreConfig, load
+from recsys.pipelines.score_settings import ScoreConfig, load
 from recsys.pipelines.settings import RunConfig
 
 

@@ -7,7 +7,7 @@ import pytest
 from recsys import commands
 from recsys.commands import COMMANDS, OF_MODEL, SETTINGS, config_groups, help_of, overview
 from recsys.pipelines.path import STAGES
-from recsys.pipelines.score_model import ScoreConfig
+from recsys.pipelines.score_settings import ScoreConfig
 from recsys.pipelines.settings import RunConfig
 from recsys.pipelines.typed import has_field
 

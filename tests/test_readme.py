@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from recsys.commands import COMMANDS
+from recsys.commands import COMMANDS, of_a_model
 from recsys.core.errors import DataError
-from recsys.pipelines import figures
+from recsys.pipelines import figures, score_settings
 from recsys.pipelines.settings import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,13 +73,13 @@ def test_every_make_target_exists(page):
 
 def test_every_override_is_understood():
     asked = {
-        tuple(word for word in words[1:] if "=" in word)
+        (of_a_model(words[0], words[1:]), tuple(word for word in words[1:] if "=" in word))
         for page in (README, CHINESE)
         for words in commands(page, "recsys")
     }
     assert len(asked) > 6
-    for overrides in sorted(asked):
-        load(overrides)
+    for of_model, overrides in sorted(asked):
+        (score_settings.load if of_model else load)(overrides)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

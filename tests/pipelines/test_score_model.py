@@ -13,7 +13,7 @@ import pytest
 
 from recsys.cli import main
 from recsys.core.errors import ConfigError
-from recsys.pipelines.score_model import load
+from recsys.pipelines.score_settings import load
 from recsys.serving.ranker import Ranker
 from tests.pipelines.toy_shop import ToyRun
 

@@ -65,7 +65,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         require(manifest, path, {"key": str, "parts": dict, "rows": int, "reasons": dict})
     except BundleError:
         return {}
-    return manifest if all((folder / name).is_file() for name in manifest["parts"]) else {}
+    there = all((folder / PART.format(number)).is_file() for number in range(len(manifest["parts"])))
+    return manifest if there else {}
 
 
 def read_earlier(folder: Path) -> Earlier | None:
@@ -76,7 +77,7 @@ def read_earlier(folder: Path) -> Earlier | None:
             told = pl.read_ipc(folder / USERS)
             states = np.array([[one["position"], one["time_us"]] for one in manifest["states"]], np.int64)
             return Earlier(
-                parts=tuple(folder / name for name in manifest["parts"]),
+                parts=tuple(folder / PART.format(number) for number in range(len(manifest["parts"]))),
                 size=int(manifest["config"]["partition_size"]),
                 key=manifest["key"],
                 model_key=manifest["model_key"],
