@@ -22,7 +22,7 @@ from recsys.serving.ranker import Ranker
 Array = NDArray[Any]
 DAY_US = 86_400_000_000
 KEY_DIGITS = 16  # of a hash
-LEARNED = ("ranker/", "text/")  # vectors grow with the catalogue; the user tower tells another encoder
+LEARNED = ("ranker/", "text/")  # vectors and codes grow; the user tower tells another encoder
 SETTINGS = ("model", "clock", "engine", "columns", "text_columns", "candidates", "select", "rules")
 
 
@@ -146,12 +146,6 @@ def model_key(ranker: Ranker, config: BatchConfig) -> str:
     settings = {name: manifest[name] for name in SETTINGS}
     asked = {"k": config.k, "exclude_seen": config.exclude_seen, "chances": config.chances}
     return _hash({"files": learned, "settings": settings, "asked": asked, "chances": ranker.chances})
-
-
-_LEARNED = (
-    "ranker/",
-    "text/",
-)  # vectors and codes grow with the catalogue; the user tower tells a new encoder
 
 
 def folder_key(ranker: Ranker, users: Sequence[str], config: BatchConfig, earlier: str | None) -> str:
