@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.candidates.sources import popular_list
+from recsys.candidates.sources import popularity_at
 from recsys.core import columns as c
 from recsys.core.codes import Codes
 from recsys.core.log import ItemTable
@@ -20,7 +20,7 @@ from recsys.data.prepare import prepare
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import load_user_tower
-from recsys.interest.vectors import Vectors
+from recsys.interest.vectors import Vectors, item_keys
 from recsys.pipelines.bench_encoder_inputs import TOY, load_world, tiny_encoder
 from recsys.pipelines.path import walk
 from recsys.pipelines.prepare import read_tables
@@ -78,12 +78,15 @@ def make_world(size: Size, root: Path) -> World:
     parts = BundleParts(
         users=data.codes["users"],
         items=data.codes["items"],
+        categories=data.codes["categories"],
+        brands=data.codes["brands"],
         state=state,
         state_time=time,
         trees=grow(sample(state, vectors, encoder, time, size.rows), columns, size.trees),
         columns=columns,
-        popular=popular_list(data.log, data.item_table, len(data.log.time), config.candidates, True),
+        popularity=popularity_at(data.log, data.item_table, len(data.log.time), config.candidates, True),
         vectors=vectors,
+        item_keys=item_keys(data.items[c.TEXT].to_list(), {}),
         encoder=encoder,
         text_columns=("title", "description", "category", "brand"),
         item_attributes=item_attributes(data.items),
@@ -109,7 +112,9 @@ def larger(world: World, items: int, root: Path) -> Path:
     ids = [*world.items, *(f"more-{number}" for number in range(more))]
     assert parts.vectors is not None
     vectors = random_vectors(items, parts.vectors.raw.shape[1])
-    grown = replace(parts, items=Codes.build(ids), vectors=vectors)
+    keys = item_keys(ids, {})
+    parts.popularity.grow(items)
+    grown = replace(parts, items=Codes.build(ids), vectors=vectors, item_keys=keys)
     return write_bundle(root / "larger", grown)
 
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys.candidates.sources import CandidatesConfig, popular_list
+from recsys.candidates.sources import CandidatesConfig, popularity_at
+from recsys.core import columns as c
 from recsys.data.prepare import Prepared, load
 from recsys.data.text import TextConfig, text_columns
 from recsys.features.extra_columns import item_attributes, user_attributes
-from recsys.interest.vectors import load_vectors
+from recsys.interest.ids import load_ids
+from recsys.interest.vectors import item_keys, load_vectors
+from recsys.pipelines.id_values import id_values
 from recsys.pipelines.learn_first_stage import FIRST_STAGE_FILE, SERVED, load_first_stage
 from recsys.pipelines.runner import Facts, Stage
 from recsys.ranking.first_stage import SelectConfig
@@ -47,16 +50,21 @@ def parts(inputs: Mapping[str, Path], config: Config, data: Prepared, stop: int)
     state = State.new(config.features, clock, len(data.users), data.item_table, lists=lists)
     first_stage = inputs["select"] / f"{config.variant}.{FIRST_STAGE_FILE}"
     state.advance(data.log, stop, threads=config.threads)
+    ids = load_ids(inputs["train-encoder"])
+    values = {} if ids is None else id_values(data.items, ids.columns)
     return BundleParts(
         users=data.codes["users"],
         items=data.codes["items"],
+        categories=data.codes["categories"],
+        brands=data.codes["brands"],
         state=state,
         state_time=int(data.log.time[:stop].max()),
         trees=reranker.text,
         columns=reranker.columns,
-        popular=popular_list(data.log, data.item_table, stop, config.candidates, clock),
+        popularity=popularity_at(data.log, data.item_table, stop, config.candidates, clock),
         reranker={"best_iteration": reranker.best_iteration, "importance": reranker.importance},
         vectors=load_vectors(inputs["embed"]),
+        item_keys=item_keys(data.items[c.TEXT].to_list(), values),
         encoder=inputs["train-encoder"],
         text_columns=text_columns(data.items.columns, config.text),
         item_attributes=item_attributes(data.items),
@@ -90,7 +98,10 @@ STAGE = Stage(
         "recsys.state",
         "recsys.candidates",
         "recsys.features",
+        "recsys.interest.ids",
+        "recsys.interest.vectors",
         "recsys.pipelines.bundle",
+        "recsys.pipelines.id_values",
         "recsys.pipelines.learn_first_stage",
     ),
 )

@@ -1,6 +1,7 @@
 """The whole path, or one stage of it, as a command; and what a run folder shows at the end."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from recsys.pipelines.opening import opened
 from recsys.pipelines.path import walk
 from recsys.pipelines.runner import Done, Runner
 from recsys.pipelines.settings import RunConfig
+from recsys.serving.bundle import read_manifest
 from recsys.tracking.run import look
 
 SHOWN = {"report": evaluate.REPORT, "recommendations": score.RECOMMENDATIONS, "model": bundle.MODEL}
@@ -37,12 +39,20 @@ def publish(runner: Runner, done: dict[str, Done]) -> None:
     for stage, names in wanted.items():
         if stage in done:
             for name in names:
+                if name == bundle.MODEL and done[stage].skipped and _updated(runner.run_dir / name):
+                    print(f"{name}/ was updated since it was built, and stays (force=true builds it anew)")
+                    continue
                 runner.publish(done[stage].folder / name, name)
     if "evaluate" in done:  # the report is made before the last stages, so their cost enters here
         place = runner.run_dir / evaluate.REPORT
         text = (done["evaluate"].folder / evaluate.REPORT).read_text(encoding="utf-8")
         atomic.write_text(place, with_stages(text, stage_table(runner.records())))
         runner.run.artifact(place)
+
+
+def _updated(model: Path) -> bool:
+    """Whether a run's model folder knows more than its stage left there."""
+    return (model / "manifest.json").is_file() and bool(read_manifest(model)["updates"])
 
 
 def log_model(runner: Runner, done: dict[str, Done], copy_limit_mib: float) -> None:

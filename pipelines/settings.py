@@ -162,6 +162,9 @@ class RunConfig:
     vectors: VectorsConfig = field(default_factory=VectorsConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     rules: RulesConfig = field(default_factory=RulesConfig)
+    model: str | None = None  # of recsys update and recsys rollback alone, as the two below
+    events: str | None = None
+    items: str | None = None
 
     def __post_init__(self) -> None:
         check_names(self.variants)

@@ -3,7 +3,7 @@ import pytest
 
 from recsys.candidates.offers import Offers
 from recsys.candidates.popular import popular, popularity, ranked
-from recsys.candidates.sources import CandidatesConfig, popular_list, popularity_counts
+from recsys.candidates.sources import CandidatesConfig, new_popularity, popularity_at
 from recsys.core.as_of import DAY_US, Policy, cut
 from recsys.core.log import EventLog, ItemTable, RequestArrays
 from recsys.state.family import no_reads
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.kernel
 def offered(
     log: EventLog, items: ItemTable, requests: RequestArrays, config: CandidatesConfig = CONFIG
 ) -> Offers:
-    family, weights = popularity_counts(config, len(items.category), clock=True)
+    found = new_popularity(config, len(items.category), clock=True)
     shared = cut(log, requests, Policy(shared_snapshot="daily"))["item"]
-    return popular(family, weights, log, items, requests, shared, depth=3)
+    return popular(found.family, found.weights, log, items, requests, shared, depth=3)
 
 
 def test_offers_stand_as_of_the_tick(log: EventLog, items: ItemTable, requests: RequestArrays) -> None:
@@ -46,10 +46,12 @@ def test_what_cannot_be_had_is_replaced_by_the_next(
 
 
 def test_old_events_fade(log: EventLog, items: ItemTable) -> None:
-    _, scores = popular_list(log, items, len(log.time), CandidatesConfig(half_life="1h"), clock=True)
-    codes, without_clock = popular_list(
-        log, items, len(log.time), CandidatesConfig(half_life="1h"), clock=False
+    _, scores = popularity_at(log, items, len(log.time), CandidatesConfig(half_life="1h"), clock=True).ranked(
+        items
     )
+    codes, without_clock = popularity_at(
+        log, items, len(log.time), CandidatesConfig(half_life="1h"), clock=False
+    ).ranked(items)
     assert scores.max() < 7.01 and scores.min() < 1e-6
     assert codes.tolist() == [2, 0, 1]
     assert without_clock.tolist() == [7, 5, 2]
@@ -58,11 +60,11 @@ def test_old_events_fade(log: EventLog, items: ItemTable) -> None:
 def test_the_list_of_the_bundle_is_that_of_a_tick(
     log: EventLog, items: ItemTable, requests: RequestArrays
 ) -> None:
-    codes, scores = popular_list(log, items, len(log.time), CONFIG, clock=True)
+    codes, scores = popularity_at(log, items, len(log.time), CONFIG, clock=True).ranked(items)
     found = offered(log, items, requests)
     assert found.items[3].tolist() == codes.tolist()
     assert found.scores[3].tolist() == scores.tolist()
-    assert [len(part) for part in popular_list(log, items, 0, CONFIG, clock=True)] == [0, 0]
+    assert [len(part) for part in popularity_at(log, items, 0, CONFIG, clock=True).ranked(items)] == [0, 0]
 
 
 def test_ranked_leaves_out_zeros_and_breaks_ties_by_code() -> None:
@@ -73,6 +75,7 @@ def test_ranked_leaves_out_zeros_and_breaks_ties_by_code() -> None:
 
 def test_popularity_weighs_event_types(log: EventLog, items: ItemTable) -> None:
     config = CandidatesConfig(half_life="all", weights={"purchase": 10.0})
-    family, weights = popularity_counts(config, 6, clock=True)
+    found = new_popularity(config, 6, clock=True)
+    family, weights = found.family, found.weights
     family.replay(log, items, no_reads(1), 0, 0, len(log.time))
     assert popularity(family, weights, items, 0).tolist() == [10, 0, 20, 0, 0, 0]

@@ -6,7 +6,7 @@ import pytest
 from recsys.candidates.covisit import neighbour_lists
 from recsys.candidates.merge import Pool
 from recsys.candidates.offers import Gone, view_of
-from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popular_list
+from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popularity_at
 from recsys.core.as_of import Policy, cut
 from recsys.core.errors import ConfigError
 from recsys.core.log import EventLog, ItemTable, RequestArrays, heads
@@ -32,7 +32,9 @@ def offline(
 def live(log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig = CONFIG) -> LiveSources:
     family = neighbour_lists(StateConfig(), 3, 6, clock=True)
     family.replay(log, items, no_reads(1), 0, 0, stop)
-    return LiveSources(config, items, popular_list(log, items, stop, config, clock=True), family, VECTORS)
+    return LiveSources(
+        config, items, popularity_at(log, items, stop, config, clock=True).ranked(items), family, VECTORS
+    )
 
 
 @pytest.mark.parametrize("whole", [0, 7])

@@ -5,7 +5,7 @@ import pytest
 
 from recsys.candidates.merge import Pool
 from recsys.candidates.offers import Availability, view_of
-from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popular_list
+from recsys.candidates.sources import CandidatesConfig, LiveSources, make_pool, offer_all, popularity_at
 from recsys.core.as_of import Policy, cut
 from recsys.core.log import ItemTable, heads
 from tests.candidates.conftest import table
@@ -106,7 +106,11 @@ def test_an_unknown_user_gets_the_popular_list_alone() -> None:
     items = table(N_ITEMS)
     config = CandidatesConfig(depths=DEPTHS, half_life="all")
     live = LiveSources(
-        config, items, popular_list(LOG, items, len(LOG.time), config, True), None, parity_vectors()
+        config,
+        items,
+        popularity_at(LOG, items, len(LOG.time), config, True).ranked(items),
+        None,
+        parity_vectors(),
     )
     pool = live.offer(view_of(LOG, -1, -1, int(LOG.time[-1])))
     assert len(pool.items) == 8
@@ -117,11 +121,11 @@ def test_an_unknown_user_gets_the_popular_list_alone() -> None:
 def test_the_popular_list_counts_each_event_by_its_worth() -> None:
     items = table(N_ITEMS)
     config = CandidatesConfig(weights={"click": 2.0}, half_life="all")
-    codes, scores = popular_list(LOG, items, len(LOG.time), config, True)
+    codes, scores = popularity_at(LOG, items, len(LOG.time), config, True).ranked(items)
     counts = np.bincount(LOG.item, minlength=N_ITEMS)
     assert codes.tolist() == sorted(range(N_ITEMS), key=lambda i: (-counts[i], i))[: int((counts > 0).sum())]
     np.testing.assert_allclose(scores, 2.0 * counts[codes], rtol=1e-6)
-    none = popular_list(LOG, items, 0, config, True)
+    none = popularity_at(LOG, items, 0, config, True).ranked(items)
     assert [len(part) for part in none] == [0, 0]
 
 
@@ -129,7 +133,7 @@ def test_the_popular_list_counts_each_event_by_its_worth() -> None:
 def test_excluded_items_are_offered_by_no_source(excluded: list[int]) -> None:
     items = table(N_ITEMS)
     config = CandidatesConfig(depths=DEPTHS, half_life="all")
-    popular = popular_list(LOG, items, len(LOG.time), config, True)
+    popular = popularity_at(LOG, items, len(LOG.time), config, True).ranked(items)
     live = LiveSources(config, items, popular, None, parity_vectors())
     head = int(heads(LOG, np.array([0], np.int32), np.array([len(LOG.time)]))[0])
     pool = live.offer(view_of(LOG, head, 0, int(LOG.time[-1])), wanted=~np.isin(np.arange(N_ITEMS), excluded))

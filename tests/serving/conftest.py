@@ -10,13 +10,13 @@ import lightgbm
 import numpy as np
 import pytest
 
-from recsys.candidates.sources import CandidatesConfig, popular_list
+from recsys.candidates.sources import CandidatesConfig, popularity_at
 from recsys.core.codes import Codes
 from recsys.core.columns import CLICK, PURCHASE
 from recsys.core.log import OPEN_FROM, OPEN_TO, EventLog, ItemTable, make_log
 from recsys.features.attributes import Attributes
 from recsys.interest.score import INTEREST_COLUMNS
-from recsys.interest.vectors import Vectors
+from recsys.interest.vectors import Vectors, item_keys
 from recsys.ranking.first_stage import SelectConfig
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.serving.ranker import Ranker
@@ -103,13 +103,16 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> BundleParts:
     return BundleParts(
         users=Codes.build([f"u{i}" for i in range(N_USERS)]),
         items=Codes.build([f"i{i}" for i in range(N_ITEMS)]),
+        categories=Codes.build(["c0", "c1", "c2"]),
+        brands=Codes.build(["b0", "b1", "b2"]),
         state=state,
         state_time=int(log.time[-1]),
         trees=trees(columns),
         columns=columns,
-        popular=popular_list(log, table, len(log.time), CANDIDATES, clock=True),
+        popularity=popularity_at(log, table, len(log.time), CANDIDATES, clock=True),
         reranker={"best_iteration": 40},
         vectors=vectors,
+        item_keys=item_keys([f"title: T{i} ; brand: b{i % 3}" for i in range(N_ITEMS)], {}),
         encoder=write_encoder(tmp_path_factory.mktemp("encoder") / "e", "vectors"),
         text_columns=("title", "brand"),
         item_attributes=items,

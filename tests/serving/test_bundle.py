@@ -106,7 +106,7 @@ def test_a_changed_file_is_found_where_asked(copy: Path) -> None:
 def test_another_format_is_refused(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 99, "recsys": "9.0"}))
-    with pytest.raises(BundleError, match=r"expected format 2; found format 99 \(written by recsys 9.0\)"):
+    with pytest.raises(BundleError, match=r"expected format 3; found format 99 \(written by recsys 9.0\)"):
         Bundle.load(copy)
 
 

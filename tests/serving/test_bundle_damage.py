@@ -99,7 +99,7 @@ def test_a_truncated_manifest_is_not_json(copy: Path, keep: int) -> None:
 def test_a_manifest_of_another_format_is_refused(copy: Path, given: object) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "format": given}))
-    with pytest.raises(BundleError, match=f"expected format 2; found format {given}") as caught:
+    with pytest.raises(BundleError, match=f"expected format 3; found format {given}") as caught:
         Bundle.load(copy)
     assert caught.value.do.startswith("Build it again")
 

@@ -11,14 +11,14 @@ from recsys.candidates.covisit import covisit, neighbour_lists, offer_covisit
 from recsys.candidates.merge import Pool, merge
 from recsys.candidates.nearest import history_means, mean_of_view, nearest
 from recsys.candidates.offers import Availability, Gone, Offers, best, keep_available, no_offers
-from recsys.candidates.popular import popular, popularity, ranked
+from recsys.candidates.popular import popular
+from recsys.candidates.popularity import Popularity
 from recsys.candidates.repeat import offer_repeat, repeat
 from recsys.core.as_of import Cuts
 from recsys.core.checks import at_least, check_choice, check_number, check_numbers
 from recsys.core.columns import EVENT_TYPES
 from recsys.core.log import HISTORY, EventLog, ItemTable, RequestArrays, View
-from recsys.state.counts import Counts
-from recsys.state.family import Feature, Sizes, StateConfig, no_reads
+from recsys.state.family import StateConfig
 from recsys.state.neighbours import Neighbours
 from recsys.state.words import half_life_us
 
@@ -81,26 +81,18 @@ class CandidatesConfig:
         return tuple(source for source, depth in self.depths.items() if depth > 0)
 
 
-def popularity_counts(config: CandidatesConfig, n_items: int, clock: bool) -> tuple[Counts, Array]:
-    """An empty family that counts what popularity weighs, and the weight of each of its columns."""
-    features = [
-        Feature("counts", "item", "count", (kind,), half_lives=(config.half_life,), name=f"item_{kind}")
-        for kind in config.weights
-    ]
-    sizes = Sizes(user=0, item=n_items, category=0, brand=0)
-    family = Counts("item", features, StateConfig(), clock, sizes)
-    return family, np.array(list(config.weights.values()), np.float32)
+def new_popularity(config: CandidatesConfig, n_items: int, clock: bool) -> Popularity:
+    """What popularity counts, before the first event."""
+    return Popularity(config.weights, config.half_life, n_items, clock)
 
 
-def popular_list(
+def popularity_at(
     log: EventLog, items: ItemTable, stop: int, config: CandidatesConfig, clock: bool
-) -> tuple[Array, Array]:
-    """The popular list at the tick ``stop``, for the bundle: codes int32 and scores float32, best first."""
-    family, weights = popularity_counts(config, len(items.category), clock)
-    family.replay(log, items, no_reads(len(family.columns)), 0, 0, stop)
-    if stop == 0:
-        return np.empty(0, np.int32), np.empty(0, np.float32)
-    return ranked(popularity(family, weights, items, int(log.time[stop - 1])))
+) -> Popularity:
+    """Popularity at the tick ``stop``: for the bundle, which gives its list and goes on with its counts."""
+    found = new_popularity(config, len(items.category), clock)
+    found.extend(log, items, stop)
+    return found
 
 
 def offer_all(
@@ -139,8 +131,8 @@ def offer_all(
     own, shared = cuts["user"], cuts["item"]
 
     def of_popular(depth: int) -> Offers:
-        family, weights = popularity_counts(config, len(items.category), clock)
-        return popular(family, weights, log, items, requests, shared, depth, gone)
+        counts = new_popularity(config, len(items.category), clock)
+        return popular(counts.family, counts.weights, log, items, requests, shared, depth, gone)
 
     def of_covisit(depth: int) -> Offers:
         family = neighbour_lists(state or StateConfig(), n_users, len(items.category), clock)
@@ -182,7 +174,7 @@ class LiveSources:
     config : CandidatesConfig
     items : ItemTable
     popular : pair of arrays
-        The popular list at the last tick, as `popular_list` gives it.
+        The popular list at the last tick, as `Popularity.ranked` gives it.
     neighbours : Neighbours, optional
         The lists of the live state; without them ``covisit`` offers nothing.
     vectors : float32 array, shape (items, D), optional

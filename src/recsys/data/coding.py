@@ -53,7 +53,8 @@ def code_events(events: pl.DataFrame, users: pl.Series, items: pl.Series) -> pl.
     return pl.DataFrame([user, item, request]).hstack(events)
 
 
-def _numbers(frame: pl.DataFrame, name: str, missing: float, dtype: Any) -> Array | None:
+def numbers(frame: pl.DataFrame, name: str, missing: float, dtype: Any) -> Array | None:
+    """A column as an array, nulls made ``missing``; None where there is no such column."""
     if name not in frame.columns:
         return None
     return frame[name].fill_null(missing).to_numpy().astype(dtype)
@@ -86,10 +87,10 @@ def build_log(events: pl.DataFrame, real_from: int | None = None) -> EventLog:
         events[c.ITEM].to_numpy(),
         log_times(events, real_from),
         events[c.EVENT_TYPE].to_physical().to_numpy().astype(np.int8),
-        _numbers(events, c.VALUE, np.nan, np.float32),
-        _numbers(events, c.PRICE, np.nan, np.float32),
+        numbers(events, c.VALUE, np.nan, np.float32),
+        numbers(events, c.PRICE, np.nan, np.float32),
         events[c.REQUEST].to_numpy(),
-        _numbers(events, c.POSITION, -1, np.int16),
+        numbers(events, c.POSITION, -1, np.int16),
     )
 
 
@@ -115,7 +116,7 @@ def build_item_table(items: pl.DataFrame, categories: pl.Series, brands: pl.Seri
             return np.full(m, open_, np.int64)
         return items[name].dt.epoch("us").fill_null(open_).to_numpy().astype(np.int64)
 
-    price = _numbers(items, c.PRICE, np.nan, np.float32)
+    price = numbers(items, c.PRICE, np.nan, np.float32)
     return ItemTable(
         coded(c.CATEGORY, categories),
         coded(c.BRAND, brands),

@@ -110,6 +110,23 @@ def _conform(frame: pl.DataFrame, spec: TableSpec, timezone: str | None) -> pl.D
     return check(frame.with_columns(shaped), spec, do=ADVICE)
 
 
+def conform_events(
+    events: pl.DataFrame, *, timezone: str | None = None, default_event_type: str | None = None
+) -> pl.DataFrame:
+    """Events alone, as `conform` gives them."""
+    if c.EVENT_TYPE not in events.columns and default_event_type is not None:
+        events = events.with_columns(pl.lit(default_event_type).alias(c.EVENT_TYPE))
+    if c.EVENT_TYPE not in events.columns:
+        do = f"{ADVICE[:-1]}; or give all events one type: data.default_event_type=click."
+        raise missing_column("events", c.EVENT_TYPE, events.columns, do)
+    return _conform(events, EVENTS_IN, timezone)
+
+
+def conform_items(items: pl.DataFrame, *, timezone: str | None = None) -> pl.DataFrame:
+    """Items alone, as `conform` gives them."""
+    return _conform(items, ITEMS_IN, timezone)
+
+
 def conform(tables: Tables, *, timezone: str | None = None, default_event_type: str | None = None) -> Tables:
     """Bring each table to its shape: ids as text, times in UTC microseconds, numbers, event types.
 
@@ -132,18 +149,13 @@ def conform(tables: Tables, *, timezone: str | None = None, default_event_type: 
         An empty table, a missing column, a wrong type, a naive or absurd time, a repeated key, an
         unknown event type, impressions without labels.
     """
-    events = tables.events
-    if c.EVENT_TYPE not in events.columns and default_event_type is not None:
-        events = events.with_columns(pl.lit(default_event_type).alias(c.EVENT_TYPE))
-    if c.EVENT_TYPE not in events.columns:
-        do = f"{ADVICE[:-1]}; or give all events one type: data.default_event_type=click."
-        raise missing_column("events", c.EVENT_TYPE, events.columns, do)
+    events = conform_events(tables.events, timezone=timezone, default_event_type=default_event_type)
     shown = tables.impressions
     if shown is not None and not {c.CLICKED, c.LABEL} & set(shown.columns):
         raise missing_column("impressions", c.CLICKED, shown.columns, ADVICE)
     return Tables(
-        _conform(events, EVENTS_IN, timezone),
-        _conform(tables.items, ITEMS_IN, timezone),
+        events,
+        conform_items(tables.items, timezone=timezone),
         None if tables.users is None else _conform(tables.users, USERS_IN, timezone),
         None if shown is None else _conform(shown, IMPRESSIONS_IN, timezone),
     )

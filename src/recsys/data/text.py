@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -63,15 +64,22 @@ def item_text(items: pl.DataFrame, config: TextConfig) -> pl.Series:
         As `text_columns`, and for a column that holds no text in any row.
     """
     columns = text_columns(items.columns, config)
-    parts = []
     for name in columns:
-        part = [tidy(text) for text in items[name].cast(pl.String).to_list()]
-        if not any(part):
+        if not any(map(tidy, items[name].cast(pl.String).to_list())):
             raise DataError(
                 f"table items, column {name}",
                 expected="some text",
-                found=f"{len(part)} empty rows",
+                found=f"{items.height} empty rows",
                 do=f"Fill it, or leave {name} out of data.text.columns.",
             )
-        parts.append(part)
+    return joined(items, columns)
+
+
+def joined(items: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """The text that some columns make up, those that are not there being empty: str, one an item."""
+    empty = [""] * items.height
+    parts = [
+        [tidy(text) for text in items[name].cast(pl.String).to_list()] if name in items.columns else empty
+        for name in columns
+    ]
     return pl.Series(c.TEXT, [join_parts(columns, row) for row in zip(*parts, strict=True)], pl.String)

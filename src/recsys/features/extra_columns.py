@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recsys.core import columns as c
-from recsys.features.attributes import ITEM_PREFIX, USER_PREFIX, Attributes
+from recsys.features.attributes import ITEM_PREFIX, USER_PREFIX, Attributes, as_number
 
 Array = NDArray[Any]
 MOST_WORDS = 1000  # a column with more distinct words is text or an id, not a category
@@ -58,3 +58,30 @@ def item_attributes(items: pl.DataFrame) -> Attributes:
 def user_attributes(users: pl.DataFrame) -> Attributes:
     """Extra columns of users; rows in the order of codes."""
     return _build(users, _KNOWN_USER, USER_PREFIX)
+
+
+def later_rows(frame: pl.DataFrame, known: Attributes, prefix: str) -> Array:
+    """Rows of a later table by the columns and words of an earlier one: float32 (rows, columns).
+
+    As `Attributes.encode` gives them one by one: NaN for a missing column or value, and for a new word.
+
+    Raises
+    ------
+    DataError
+        For a word under a numeric column, which is named.
+    """
+    out = np.full((frame.height, len(known.names)), np.nan, np.float32)
+    for place, name in enumerate(known.names):
+        column = name.removeprefix(prefix)
+        if column not in frame.columns:
+            continue
+        if name in known.vocabularies:
+            number = {word: i for i, word in enumerate(known.vocabularies[name])}
+            words = frame[column].to_list()
+            out[:, place] = [np.nan if w is None else number.get(str(w), np.nan) for w in words]
+        elif frame[column].dtype.is_numeric() or frame[column].dtype == pl.Boolean:
+            out[:, place] = frame[column].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+        else:
+            where = f"column {column}"
+            out[:, place] = [np.nan if w is None else as_number(w, where) for w in frame[column].to_list()]
+    return out

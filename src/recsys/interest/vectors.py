@@ -7,7 +7,7 @@ changed, and an unchanged text keeps its very bits.
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from recsys.core.artefact import read_array
 from recsys.core.content_keys import KEY, content_keys, find_keys
+from recsys.core.hashing import is_missing
 from recsys.interest.text import TextTower
 
 Array = NDArray[Any]
@@ -51,6 +52,22 @@ def load_vectors(folder: Path) -> Vectors:
 def text_keys(texts: Sequence[str]) -> Array:
     """The content hash of each text, dtype S32."""
     return content_keys(text.encode() for text in texts)
+
+
+def item_keys(texts: Sequence[str], values: Mapping[str, Sequence[object]]) -> Array:
+    """The hash of all that an item's vectors come from, its text and the values that ids read: dtype S32.
+
+    Parameters
+    ----------
+    texts : sequence of str, shape (items,)
+    values : mapping of column to the value of each item
+        As `recsys.interest.ids.id_part` takes them.
+    """
+    rows = zip(texts, *values.values(), strict=True)
+    return content_keys(
+        "\0".join("" if is_missing(part) else str(part) for part in row).encode("utf-8", "surrogatepass")
+        for row in rows
+    )
 
 
 def index_vectors(texts: Sequence[str], folder: Path) -> None:

@@ -1,9 +1,10 @@
 """The model folder: everything that ranking needs, written at once and mapped, never unpickled.
 
-``model/``: ``manifest.json``, ``codes/users`` and ``codes/items``, ``attributes/`` (free columns),
+``model/``: ``manifest.json``, ``codes/`` (users, items, categories, brands), ``attributes/`` (free columns),
 ``state/`` (with the item table), ``vectors/`` and ``text/`` (user tower; where there are such the exported
 text tower and the id vectors) if texts were encoded, ``ranker/`` (trees as LightGBM text, the linear
-first stage and the probabilities where there are such), ``candidates/`` (the popular list at the last tick).
+first stage and the probabilities where there are such), ``candidates/`` (the popular list at the last tick,
+and the counts that an update goes on with).
 """
 
 from collections.abc import Mapping
@@ -45,8 +46,11 @@ NEEDED = {
     "model": str,
     "users": int,
     "items": int,
+    "updates": list,
 }
-FORMAT = 2  # of the folder; raise it when an old reader or an old folder would go wrong
+POPULARITY = "candidates/popularity"
+ITEM_KEYS = "vectors/keys.npy"  # what each item's vectors came from: an update encodes what differs
+FORMAT = 3  # of the folder; raise it when an old reader or an old folder would go wrong
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class Bundle:
     def load(cls, folder: str | Path, *, verify: bool = False, chances: bool = True) -> "Bundle":
         """Map a bundle.
 
+        Where the folder is exchanged for another while it is read, the other one is read.
+
         Parameters
         ----------
         folder : path
@@ -93,7 +99,26 @@ class Bundle:
         BundleError
             For a missing or damaged file, or a folder of another format.
         """
-        return _load(Path(folder), verify, chances)
+        place = Path(folder) / "manifest.json"
+        while True:
+            stood = _identity(place)
+            try:
+                bundle = _load(Path(folder), verify, chances)
+            except BundleError:
+                if stood == _identity(place):
+                    raise
+                continue
+            if stood == _identity(place):
+                return bundle
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path; a folder that takes another's place brings its own."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def bundle_error(

@@ -8,56 +8,52 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import recsys
 from recsys.candidates.sources import CandidatesConfig
 from recsys.core.artefact import file_sha256, link_or_copy
-from recsys.core.codes import Codes
+from recsys.core.content_keys import KEY
 from recsys.core.log import save_arrays
-from recsys.features.attributes import Attributes
 from recsys.interest.ids import IDS
 from recsys.interest.text import GRAPH, TABLE, TOKENIZER, read_manifest
 from recsys.interest.text import MANIFEST as TEXT_MANIFEST
-from recsys.interest.vectors import Vectors, save_vectors
+from recsys.interest.vectors import save_vectors
 from recsys.ranking.first_stage import SelectConfig
 from recsys.ranking.linear import Linear
 from recsys.ranking.probability import Probabilities
 from recsys.ranking.rules import RulesConfig
 from recsys.ranking.trees import Trees
-from recsys.serving.bundle import FIRST_STAGE_FILE, FORMAT, check_trees
-from recsys.state.store import State
+from recsys.serving.bundle import (
+    FIRST_STAGE_FILE,
+    FORMAT,
+    ITEM_KEYS,
+    POPULARITY,
+    Bundle,
+    check_trees,
+)
+from recsys.serving.known import Known
 
-Array = NDArray[Any]
+LEARNED = ("ranker/", "text/")  # what an update leaves alone
 TEXT_FILES = (TEXT_MANIFEST, GRAPH, TABLE, TOKENIZER, "user_tower.npz", IDS)  # its checkpoint stays behind
 
 
-@dataclass(frozen=True)
-class BundleParts:
-    """What a bundle is made of.
+@dataclass(frozen=True, kw_only=True)
+class BundleParts(Known):
+    """What a bundle is made of: what it knows, and what was learned.
 
     Parameters
     ----------
-    users, items : Codes
-    state : State
-        As of the end of the log; it carries the item table.
-    state_time : int
-        Microseconds: the latest event that the state has seen.
     trees : str
         LightGBM's model text.
     columns : tuple of str
         The reranker's columns in its order.
-    popular : pair of arrays
-        The popular list at the last tick: codes int32 and scores float32, best first.
     reranker : mapping
         What else the reranker says of itself; becomes ``ranker/reranker.json``.
-    vectors : Vectors, optional
     encoder : Path, optional
         The trained encoder's folder, with the user tower and, where it exported, the text tower; goes
         with ``vectors``. Its files are hard-linked where possible.
     text_columns : tuple of str
         The item columns that make up a text, in order.
-    item_attributes, user_attributes : Attributes
     candidates : CandidatesConfig
     select : SelectConfig
     first_stage : Linear, optional
@@ -68,19 +64,11 @@ class BundleParts:
         Written into recommendations.
     """
 
-    users: Codes
-    items: Codes
-    state: State
-    state_time: int
     trees: str
     columns: tuple[str, ...]
-    popular: tuple[Array, Array]
     reranker: Mapping[str, Any] = field(default_factory=dict)
-    vectors: Vectors | None = None
     encoder: Path | None = None
     text_columns: tuple[str, ...] = ()
-    item_attributes: Attributes = field(default_factory=Attributes)
-    user_attributes: Attributes = field(default_factory=Attributes)
     candidates: CandidatesConfig = field(default_factory=CandidatesConfig)
     select: SelectConfig = field(default_factory=SelectConfig)
     rules: RulesConfig = field(default_factory=RulesConfig)
@@ -91,16 +79,18 @@ class BundleParts:
     model: str = "full"
 
 
-def _files(folder: Path) -> dict[str, dict[str, Any]]:
+def _files(folder: Path, linked: Mapping[str, Any]) -> dict[str, Any]:
+    """Sizes and hashes of a folder's files; those that were linked have the hashes that they had."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in paths]
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
-        for path in paths
+        name: linked.get(name) or {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for name, path in zip(names, paths, strict=True)
     }
 
 
-def _write_attributes(parts: BundleParts, folder: Path) -> dict[str, Any]:
-    tables = {"item": parts.item_attributes, "user": parts.user_attributes}
+def _write_attributes(known: Known, folder: Path) -> dict[str, Any]:
+    tables = {"item": known.item_attributes, "user": known.user_attributes}
     values = [np.asarray(table.values, np.float32) for table in tables.values()]
     save_arrays(values, list(tables), folder)
     return {
@@ -112,23 +102,35 @@ def _write_attributes(parts: BundleParts, folder: Path) -> dict[str, Any]:
     }
 
 
-def _write_texts(vectors: Vectors, encoder: Path, folder: Path) -> str:
-    save_vectors(vectors, folder / "vectors")
-    (folder / "text").mkdir()
-    for name in TEXT_FILES:
-        if (encoder / name).is_file():
-            link_or_copy(encoder / name, folder / "text" / name)
-    return str(read_manifest(encoder)["engine"])
+def _write_known(known: Known, folder: Path) -> dict[str, Any]:
+    """Write what grows; what the manifest says of it."""
+    for name in ("users", "items", "categories", "brands"):
+        getattr(known, name).save(folder / "codes" / name)
+    known.state.save(folder / "state")
+    if known.vectors is not None:
+        assert known.item_keys is not None, "vectors go with the keys of what they came from"
+        save_vectors(known.vectors, folder / "vectors")
+        np.save(folder / ITEM_KEYS, np.asarray(known.item_keys, KEY), allow_pickle=False)
+    popular = [np.asarray(known.popular[0], np.int32), np.asarray(known.popular[1], np.float32)]
+    save_arrays(popular, ["popular_items", "popular_scores"], folder / "candidates")
+    known.popularity.save(folder / POPULARITY)
+    return {
+        "state": {"position": known.state.position, "time_us": int(known.state_time)},
+        "users": len(known.users),
+        "items": len(known.items),
+        "attributes": _write_attributes(known, folder / "attributes"),
+    }
 
 
-def _write_parts(parts: BundleParts, folder: Path) -> None:
-    parts.users.save(folder / "codes" / "users")
-    parts.items.save(folder / "codes" / "items")
-    parts.state.save(folder / "state")
-    attributes = _write_attributes(parts, folder / "attributes")
+def _write_learned(parts: BundleParts, folder: Path) -> str:
+    """Write what an update leaves alone; the engine of the text tower."""
     engine = "none"
     if parts.vectors is not None and parts.encoder is not None:
-        engine = _write_texts(parts.vectors, parts.encoder, folder)
+        (folder / "text").mkdir()
+        for name in TEXT_FILES:
+            if (parts.encoder / name).is_file():
+                link_or_copy(parts.encoder / name, folder / "text" / name)
+        engine = str(read_manifest(parts.encoder)["engine"])
     (folder / "ranker").mkdir()
     (folder / "ranker" / "model.txt").write_text(parts.trees, encoding="utf-8")
     _write_json(folder / "ranker" / "reranker.json", dict(parts.reranker))
@@ -136,26 +138,26 @@ def _write_parts(parts: BundleParts, folder: Path) -> None:
         _write_json(folder / "ranker" / FIRST_STAGE_FILE, parts.first_stage.as_json())
     if parts.probabilities is not None:
         parts.probabilities.save(folder / "ranker")
-    popular = [np.asarray(parts.popular[0], np.int32), np.asarray(parts.popular[1], np.float32)]
-    save_arrays(popular, ["popular_items", "popular_scores"], folder / "candidates")
+    return engine
+
+
+def _write_parts(parts: BundleParts, folder: Path) -> None:
     manifest = {
         "format": FORMAT,
         "recsys": recsys.__version__,
         "model": parts.model,
-        "engine": engine,
+        "engine": _write_learned(parts, folder),
         "clock": parts.state.clock,
         "columns": list(parts.columns),
         "text_columns": list(parts.text_columns),
         "labels": dict(parts.labels),
         "windows": dict(parts.windows),
-        "state": {"position": parts.state.position, "time_us": int(parts.state_time)},
-        "users": len(parts.users),
-        "items": len(parts.items),
-        "attributes": attributes,
+        **_write_known(parts, folder),
         "candidates": asdict(parts.candidates),
         "select": asdict(parts.select),
         "rules": asdict(parts.rules),
-        "files": _files(folder),
+        "updates": [],
+        "files": _files(folder, {}),
     }
     _write_json(folder / "manifest.json", manifest)
 
@@ -193,3 +195,30 @@ def write_bundle(folder: str | Path, parts: BundleParts) -> Path:
             folder.rename(Path(scratch) / "old")  # goes with the scratch folder
         fresh.rename(folder)
     return folder
+
+
+def write_updated(bundle: Bundle, known: Known, update: Mapping[str, Any], folder: Path) -> None:
+    """Write a loaded bundle that knows more: what was learned is hard-linked, the rest is written anew.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    known : Known
+    update : mapping
+        What the manifest says of it; joins the earlier ones under ``updates``.
+    folder : Path
+        Not there yet; it is whole once its manifest is there.
+    """
+    linked = {name: entry for name, entry in bundle.manifest["files"].items() if name.startswith(LEARNED)}
+    folder.mkdir()
+    for name in linked:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(bundle.folder / name, folder / name)
+    manifest = {
+        **bundle.manifest,
+        "recsys": recsys.__version__,
+        **_write_known(known, folder),
+        "updates": [*bundle.manifest["updates"], dict(update)],
+        "files": _files(folder, linked),
+    }
+    _write_json(folder / "manifest.json", manifest)

@@ -39,10 +39,20 @@ class NewItems:
     def __init__(
         self, folder: Path | None, text_columns: Sequence[str], dims: int, ids: IdVectors | None = None
     ) -> None:
-        self._folder, self._columns, self._dims, self._ids = folder, tuple(text_columns), dims, ids
+        self._folder, self.text_columns, self._dims, self._ids = folder, tuple(text_columns), dims, ids
         # with its process: a session does not survive a fork
         self._tower: tuple[int, TextTower] | None = None
         self._known: OrderedDict[str, tuple[Array, Array]] = OrderedDict()
+
+    @property
+    def encodes(self) -> bool:
+        """Whether new texts become vectors."""
+        return self._folder is not None
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns whose values add to a text's vector."""
+        return () if self._ids is None else self._ids.columns
 
     def vectors(self, described: Mapping[int, Mapping[str, Any]], n: int) -> tuple[Array, Array]:
         """Vectors for some places of a list of candidates.
@@ -63,7 +73,7 @@ class NewItems:
         if self._folder is None:
             return tuned, raw
         for place, given in described.items():
-            text = text_of(given, self._columns)
+            text = text_of(given, self.text_columns)
             if text:
                 raw[place], tuned[place] = self._encode(text, self._folder)
                 if self._ids is not None:

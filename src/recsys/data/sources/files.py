@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +52,8 @@ class FilesConfig:
     event_types: Mapping[str, str] = field(default_factory=dict)
 
 
-def _check(config: FilesConfig) -> None:
+def check_files(config: FilesConfig) -> None:
+    """Refuse an unknown table, column, format, unit or event type in the mappings."""
     check_choice("data.format", config.format, ("auto", *FORMATS))
     if config.epoch is not None:
         check_choice("data.epoch", config.epoch, tuple(PER_SECOND))
@@ -76,10 +77,10 @@ def find(config: FilesConfig, table: str) -> Path | None:
     return shards if config.format != "csv" and shards.is_dir() else None
 
 
-def _guess_numbers(frame: pl.DataFrame, spec: TableSpec) -> pl.DataFrame:
-    """Extra columns of a csv that hold nothing but numbers; ids stay text ("007" is not 7)."""
+def _guess_numbers(frame: pl.DataFrame, spec: TableSpec, words: Collection[str] = ()) -> pl.DataFrame:
+    """Extra columns of a csv that hold nothing but numbers; ids stay text ("007" is not 7), so do words."""
     numbers = []
-    for name in set(frame.columns) - set(spec.names()):
+    for name in set(frame.columns) - set(spec.names()) - set(words):
         as_float = frame[name].cast(pl.Float64, strict=False)
         if as_float.null_count() == frame[name].null_count() < frame.height:
             numbers.append(as_float)
@@ -155,7 +156,7 @@ def paths(config: FilesConfig) -> dict[str, Path]:
     DataError
         A missing folder, or one without events or items.
     """
-    _check(config)
+    check_files(config)
     folder = Path(config.dir)
     if not config.dir or not folder.is_dir():
         raise DataError(
@@ -175,15 +176,19 @@ def paths(config: FilesConfig) -> dict[str, Path]:
     return found
 
 
-def _load(config: FilesConfig, table: str, path: Path) -> pl.DataFrame:
+def load_table(config: FilesConfig, table: str, path: Path, words: Collection[str] = ()) -> pl.DataFrame:
+    """One table as its file has it, but for names, numbers that are times, and words for event types.
+
+    ``words`` are extra columns of a csv that hold words even where all of them look like numbers.
+    """
     frame = _rename(_read(path, SPECS[table]), table, config.columns.get(table, {}))
     if path.suffix == ".csv":
-        frame = _guess_numbers(frame, SPECS[table])
+        frame = _guess_numbers(frame, SPECS[table], words)
     if config.epoch is not None:
         frame = _numbers_to_times(frame, SPECS[table], config.epoch)
     if table == "events" and config.event_types and c.EVENT_TYPE in frame.columns:
-        words = pl.col(c.EVENT_TYPE).cast(pl.String).replace(dict(config.event_types))
-        frame = frame.with_columns(words.alias(c.EVENT_TYPE))
+        ours = pl.col(c.EVENT_TYPE).cast(pl.String).replace(dict(config.event_types))
+        frame = frame.with_columns(ours.alias(c.EVENT_TYPE))
     return frame
 
 
@@ -200,6 +205,6 @@ def read_files(config: FilesConfig) -> Tables:
     ConfigError, DataError
         As `paths`, a missing column, and all that `recsys.data.door.conform` refuses.
     """
-    frames = {table: _load(config, table, path) for table, path in paths(config).items()}
+    frames = {table: load_table(config, table, path) for table, path in paths(config).items()}
     tables = Tables(frames["events"], frames["items"], frames.get("users"), frames.get("impressions"))
     return conform(tables, timezone=config.timezone, default_event_type=config.default_event_type)

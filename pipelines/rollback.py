@@ -1,0 +1,16 @@
+"""The command ``recsys rollback``: the model folder that was in use before an update, in use again."""
+
+from collections.abc import Sequence
+
+from recsys.pipelines.update import locked, model_folder, settings
+from recsys.serving.bundle_place import roll_back
+
+
+def main(overrides: Sequence[str]) -> int:
+    """Exchange the two, and say where each is."""
+    folder = model_folder(settings(overrides).model, "rollback")
+    with locked(folder):
+        previous = roll_back(folder)
+    print(f"model: {folder}, as it was before")
+    print(f"previous: {previous}, what was in use until now")
+    return 0
