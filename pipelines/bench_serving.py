@@ -24,6 +24,7 @@ from recsys.pipelines.bench_serving_calls import (
     tree_figure,
 )
 from recsys.pipelines.bench_serving_load import MILLION, install_figure, load_figures
+from recsys.pipelines.bench_serving_update import update_figure
 from recsys.pipelines.bench_serving_world import FULL, QUICK, make_world
 from recsys.serving.ranker import Ranker
 
@@ -45,6 +46,7 @@ def serving_figures(quick: bool) -> list[Figure]:
             tree_figure(ranker, world),
             new_item_figure(ranker, world, calls // 25),
             sustained_figure(ranker, world, length),
+            update_figure(world, root, quick),
             *load_figures(world, many, root),
             install_figure(),
         ]
@@ -59,6 +61,7 @@ NAMES = (
     "trees_vs_lightgbm",
     "rank_new_item_ms",
     "sustained_rank_per_s",
+    "update_share",
     "load_first_answer_s",
     "load_rss_mib",
     "load_1m_s",

@@ -16,7 +16,7 @@ from recsys.candidates.sources import popularity_at
 from recsys.core import columns as c
 from recsys.core.codes import Codes
 from recsys.core.log import ItemTable
-from recsys.data.prepare import prepare
+from recsys.data.prepare import Prepared, prepare
 from recsys.features.extra_columns import item_attributes, user_attributes
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import load_user_tower
@@ -57,6 +57,7 @@ class World(NamedTuple):
     users: Sequence[str]
     items: Sequence[str]
     parts: BundleParts
+    data: Prepared
 
 
 def make_world(size: Size, root: Path) -> World:
@@ -95,7 +96,7 @@ def make_world(size: Size, root: Path) -> World:
         select=config.select,
     )
     model = write_bundle(root / "model", parts)
-    return World(model, data.users[c.USER_ID].to_list(), data.items[c.ITEM_ID].to_list(), parts)
+    return World(model, data.users[c.USER_ID].to_list(), data.items[c.ITEM_ID].to_list(), parts, data)
 
 
 def larger(world: World, items: int, root: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recsys.pipelines.update import locked, model_folder, settings
+from recsys.pipelines.model_folder import locked, model_folder, settings
 from recsys.serving.bundle_place import roll_back
 
 

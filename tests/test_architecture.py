@@ -220,6 +220,11 @@ def test_the_guard_itself_bites():
         run_without(["json"], "import json")
 
 
+def test_a_model_folder_is_updated_without_what_training_needs():
+    heavy = [name for name in TRAINING if name not in ("hydra", "omegaconf")]  # of the command line
+    run_without(heavy, "import recsys.pipelines.rollback, recsys.pipelines.update\n")
+
+
 def test_the_ranker_is_imported_without_what_training_needs():
     run_without(
         TRAINING, "from recsys.serving.ranker import Ranker\nimport recsys\nassert recsys.Ranker is Ranker\n"

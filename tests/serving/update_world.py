@@ -15,8 +15,8 @@ from recsys.core.columns import EVENT_TYPES
 from recsys.core.log import OPEN_FROM, OPEN_TO, EventLog, ItemTable, make_log
 from recsys.features.attributes import Attributes
 from recsys.interest.vectors import item_keys
+from recsys.pipelines.model_update import Updated, update
 from recsys.pipelines.settings import DataConfig
-from recsys.pipelines.update import Updated, update
 from recsys.serving.bundle_write import BundleParts, write_bundle
 from recsys.state.store import State
 from tests.serving.conftest import CANDIDATES, FEATURES, N_ITEMS, N_USERS, SECOND, START, item_table

@@ -103,11 +103,11 @@ def _write_attributes(known: Known, folder: Path) -> dict[str, Any]:
 
 
 def _write_known(known: Known, folder: Path) -> dict[str, Any]:
-    """Write what grows; what the manifest says of it."""
+    """Write what grows, vectors only where none were linked; what the manifest says of it."""
     for name in ("users", "items", "categories", "brands"):
         getattr(known, name).save(folder / "codes" / name)
     known.state.save(folder / "state")
-    if known.vectors is not None:
+    if known.vectors is not None and not (folder / "vectors").exists():
         assert known.item_keys is not None, "vectors go with the keys of what they came from"
         save_vectors(known.vectors, folder / "vectors")
         np.save(folder / ITEM_KEYS, np.asarray(known.item_keys, KEY), allow_pickle=False)
@@ -198,7 +198,7 @@ def write_bundle(folder: str | Path, parts: BundleParts) -> Path:
 
 
 def write_updated(bundle: Bundle, known: Known, update: Mapping[str, Any], folder: Path) -> None:
-    """Write a loaded bundle that knows more: what was learned is hard-linked, the rest is written anew.
+    """Write a loaded bundle that knows more: what stays the same is hard-linked, the rest is written anew.
 
     Parameters
     ----------
@@ -209,7 +209,9 @@ def write_updated(bundle: Bundle, known: Known, update: Mapping[str, Any], folde
     folder : Path
         Not there yet; it is whole once its manifest is there.
     """
-    linked = {name: entry for name, entry in bundle.manifest["files"].items() if name.startswith(LEARNED)}
+    same = ("vectors/",) if known.vectors is bundle.vectors else ()
+    files = bundle.manifest["files"]
+    linked = {name: entry for name, entry in files.items() if name.startswith((*LEARNED, *same))}
     folder.mkdir()
     for name in linked:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -115,6 +115,8 @@ def _put_texts(
         again = ~new & (keys[codes] != given)
     kept = 0 if new_items.encodes else int(again.sum())
     again &= new_items.encodes
+    if not (new | again).any():
+        return known, PutItems(kept_texts=kept), again
     vectors = Vectors(*(_longer(array, len(known.items), np.nan) for array in known.vectors))
     asked = np.flatnonzero(new | again) if new_items.encodes else ()
     for place in track(asked, "encode texts", len(asked)):
