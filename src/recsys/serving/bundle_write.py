@@ -111,7 +111,8 @@ def _write_known(known: Known, folder: Path) -> dict[str, Any]:
         assert known.item_keys is not None, "vectors go with the keys of what they came from"
         save_vectors(known.vectors, folder / "vectors")
         np.save(folder / ITEM_KEYS, np.asarray(known.item_keys, KEY), allow_pickle=False)
-    popular = [np.asarray(known.popular[0], np.int32), np.asarray(known.popular[1], np.float32)]
+    codes, scores = known.popular
+    popular = [np.asarray(codes, np.int32), np.asarray(scores, np.float32)]
     save_arrays(popular, ["popular_items", "popular_scores"], folder / "candidates")
     known.popularity.save(folder / POPULARITY)
     return {
