@@ -14,6 +14,7 @@ from recsys.data.coding import micros
 from recsys.data.later import files_of, item_rows, log_of, read_events, read_items, usable_events
 from recsys.data.sources.files import check_files
 from recsys.data.text import joined
+from recsys.features.attributes import ITEM_PREFIX
 from recsys.pipelines.settings import DataConfig
 from recsys.serving.bundle import Bundle
 from recsys.serving.bundle_place import UPON, clear, manifest_hash, next_of, put_in_use
@@ -61,8 +62,8 @@ def _items(
     files = files_of(path, "items")
     dims = 0 if bundle.vectors is None else bundle.vectors.raw.shape[1]
     new_items = NewItems(bundle.text, bundle.text_columns, dims, bundle.ids)
-    prefix = len("item_x_")
-    words = {name[prefix:] for name in known.item_attributes.vocabularies} | {*new_items.id_columns}
+    words = {name.removeprefix(ITEM_PREFIX) for name in known.item_attributes.vocabularies}
+    words |= {*new_items.id_columns}
     items = causal_items(read_items(data, files, words), data.clean, ledger)
     items = items.with_columns(joined(items, bundle.text_columns).alias(c.TEXT))
     new = known.items.encode(items[c.ITEM_ID].to_list()) < 0

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recsys.core.content_keys import KEY
 from recsys.core.errors import BundleError
 from recsys.interest.text import TextTower
-from recsys.interest.vectors import Vectors, embed, load_vectors, save_vectors
+from recsys.interest.vectors import Vectors, embed, item_keys, load_vectors, save_vectors
 
 
 class Counting(TextTower):
@@ -90,3 +91,10 @@ def test_damaged_folders_are_named(tmp_path: Path) -> None:
     save_vectors(Vectors(np.zeros((3, 2), np.float32), np.zeros((4, 2), np.float32)), tmp_path)
     with pytest.raises(BundleError, match=r"tuned.npy: .*float32, shape \(3, 2\); found .*\(4, 2\)"):
         load_vectors(tmp_path)
+
+
+def test_an_item_is_known_by_its_text_and_by_the_values_that_ids_read() -> None:
+    keys = item_keys(["T", "T", "T", "U"], {"brand": ["a", "", None, "a"], "year": [7, 7, 7, 7]})
+    assert keys.dtype == KEY and keys[1] == keys[2], "an empty value is none"
+    assert len({*keys.tolist()}) == 3
+    assert item_keys(["T"], {"brand": ["a"], "year": ["7"]}) == keys[:1]

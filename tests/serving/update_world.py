@@ -45,7 +45,8 @@ def whole_log() -> EventLog:
     later = np.arange(n) >= KNOWN
     time = START + SECOND * 60 * np.arange(n)
     late = later & (rng.random(n) < 0.3)
-    time[late] -= rng.integers(0, SECOND * 3_600 * 3, int(late.sum()))
+    late[-1] = True
+    time[late] -= rng.integers(SECOND * 600, SECOND * 3_600 * 3, int(late.sum()))
     users = rng.integers(0, N_USERS, n)
     arriving = later & (rng.random(n) < 0.3)
     users[arriving] = N_USERS + np.arange(arriving.sum()) // 4  # in order of first appearance
