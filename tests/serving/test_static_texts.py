@@ -14,8 +14,8 @@ def test_new_items_are_read_by_the_bundled_table(tmp_path: Path) -> None:
     world = toy()
     world.train(tmp_path / "encoder", world.config(preset="static"), world.trainer(max_epochs=1))
     stored = load_vectors(tmp_path / "encoder")
-    assert _write_texts(stored, tmp_path / "encoder", tmp_path / "bundle") == "static"
     text = tmp_path / "bundle" / "text"
+    assert _write_texts(tmp_path / "encoder", text) == "static"
     assert (text / "static.npy").is_file() and not (text / "weights.safetensors").exists()
     new = NewItems(text, ("title",), 32)
     tuned, raw = new.vectors({0: {"title": world.texts[3]}, 2: {"title": "blue"}}, 3)

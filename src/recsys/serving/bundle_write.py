@@ -123,15 +123,20 @@ def _write_known(known: Known, folder: Path) -> dict[str, Any]:
     }
 
 
+def _write_texts(encoder: Path, folder: Path) -> str:
+    """Link what encodes texts and users; the engine of the text tower."""
+    folder.mkdir(parents=True)
+    for name in TEXT_FILES:
+        if (encoder / name).is_file():
+            link_or_copy(encoder / name, folder / name)
+    return str(read_manifest(encoder)["engine"])
+
+
 def _write_learned(parts: BundleParts, folder: Path) -> str:
     """Write what an update leaves alone; the engine of the text tower."""
     engine = "none"
     if parts.vectors is not None and parts.encoder is not None:
-        (folder / "text").mkdir()
-        for name in TEXT_FILES:
-            if (parts.encoder / name).is_file():
-                link_or_copy(parts.encoder / name, folder / "text" / name)
-        engine = str(read_manifest(parts.encoder)["engine"])
+        engine = _write_texts(parts.encoder, folder / "text")
     (folder / "ranker").mkdir()
     (folder / "ranker" / "model.txt").write_text(parts.trees, encoding="utf-8")
     _write_json(folder / "ranker" / "reranker.json", dict(parts.reranker))
