@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from recsys import commands
-from recsys.commands import COMMANDS, OF_MODEL, SETTINGS, config_groups, help_of, overview
+from recsys.commands import COMMANDS, OF_MODEL, config_groups, help_of, overview
+from recsys.setting_words import SETTINGS
 from recsys.pipelines.path import STAGES
 from recsys.pipelines.score_settings import ScoreConfig
 from recsys.pipelines.settings import RunConfig

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from recsys.setting_words import SETTINGS
+
 
 @dataclass(frozen=True)
 class Command:
@@ -17,7 +19,7 @@ class Command:
     leaves : str
         What is there when it has ended.
     settings : tuple of str
-        The settings that people change for it, out of `SETTINGS`.
+        The settings that people change for it, out of `recsys.setting_words.SETTINGS`.
     groups : tuple of str
         The config groups that it depends on; all of them where none is named.
     stage : bool
@@ -143,60 +145,6 @@ COMMANDS = {
         stage=False,
     ),
 }  # fmt: skip
-SETTINGS = {
-    "data": "shop: the simulated demo shop; files: your own",
-    "data.dir": "the folder that holds events and items, as parquet or csv",
-    "data.columns": "your names: data.columns.events.user_id=customer, for any table and column",
-    "requests.unit": "what one request is: impression, event, basket, session or period",
-    "requests.rows": "retrieved: rank the whole catalogue; logged: rank the lists that were shown",
-    "split.test": "where a window begins, a share or a date; split.rank and split.valid likewise",
-    "encoder": "adapter, top, full or lora: what learns; small, static: cheap to use; auto",
-    "encoder.name_or_path": "the language model: minilm, or a folder of a Hugging Face encoder",
-    "encoder.max_tokens": "how much of a text is read",
-    "encoder.slices": "parts of the window, learned forward in time; the encoder at each boundary is kept",
-    "from": "a trained encoder (its folder, or its run's) to go on from, with what came after it",
-    "trainer.max_epochs": "most passes over the training pairs",
-    "trainer.limit_minutes": "most minutes of training, all slices together; 0: no limit",
-    "candidates.depths": "how many items each source offers, {popular: 100, ...}",
-    "candidates.whole_catalogue_below": "a catalogue smaller than this is pooled whole",
-    "select.n": "rows a request keeps for the reranker",
-    "select.quotas": "the first ranks of a source that go before everything else",
-    "features.rows": "the features, a row each",
-    "ranker.num_iterations": "most trees",
-    "ranker.num_leaves": "leaves of a tree",
-    "ranker.learning_rate": "what a tree adds",
-    "evaluation.read_test": "false: leave the test window alone",
-    "evaluation.main_metric": "what the verdict reads",
-    "evaluation.main_k": "at which depth",
-    "evaluation.n_boot": "bootstrap draws behind each interval",
-    "scoring.k": "items a user",
-    "scoring.exclude_seen": "whether what a user had lately is left out",
-    "scoring.chances": "false: quicker, without the chances of a click and of a purchase",
-    "scoring.partition_size": "users a file",
-    "scoring.workers": "processes; 0: as many as there are cores",
-    "scoring.moved": "which part of its share of popularity an item may move before its users are due",
-    "scoring.max_age_days": "age at which recommendations are due again",
-    "out": "where to; recommendations as of an earlier state are gone on with there",
-    "users": "whom: parquet or csv with user_id (file, folder, pattern); else all of the model",
-    "full": "true: score everybody again, not only those who are due",
-    "dry_run": "true: say who is due, and how long it takes; write nothing",
-    "model": "the model folder: the folder model/ of a run, or a copy of it",
-    "events": "new events, a file of parquet or csv or a folder of such files; each file is applied once",
-    "items": "new and changed items, in the same form; they come before the events",
-    "vectors.dims": "how many numbers of each vector are kept; 0: all",
-    "vectors.dtype": "float32, float16, or int8 with one scale an item",
-    "compare.presets": "which encoders; the others are held against the first",
-    "compare.texts": "how many texts each exported tower is timed on",
-    "seed": "of everything that is drawn",
-    "seeds": "several rerankers, one a seed: [0, 1, 2]",
-    "serve": "the variant that is served: default where there is one, else the last",
-    "threads": "0: as many as there are cores",
-    "name": "what the run is called; its folders are <paths.root>/runs/<name>/<time>",
-    "paths.run_dir": "the run folder itself, instead of one named by the time",
-    "paths.root": "where everything is written; mlruns by default",
-    "tracking": "mlflow, or none",
-    "force": "true: repeat what is there already",
-}
 _OPTIONS = {
     "--help": "this page",
     "--cfg": "print every setting with its value, and stop",

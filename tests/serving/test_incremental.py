@@ -1,5 +1,6 @@
 """Scoring again as of a later state: who is due is scored as in a full run, all others' rows stay."""
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +41,10 @@ def later(parts: BundleParts, tmp_path: Path) -> Later:
         if events:
             state.extend(make_log(users, items, np.full(len(events), time), np.full(len(events), CLICK)))
         ids = [f"u{i}" for i in range(state.n_users)]
-        made = replace(parts, state=state, state_time=time, users=Codes.build(ids))
+        popularity = copy.copy(parts.popularity)
+        if told := changes.pop("popular", None):
+            popularity.ranked = lambda _: told  # type: ignore[method-assign]
+        made = replace(parts, state=state, state_time=time, users=Codes.build(ids), popularity=popularity)
         return write_bundle(tmp_path / "later", replace(made, **changes))
 
     return write
