@@ -1,4 +1,4 @@
-"""Benchmark of serving: the library call on one core, strings in, result out.
+"""Benchmark of serving: the library call on one core, strings in, result out; and what it survives.
 
 Run it by ``python -m recsys.pipelines.bench_serving --out pipelines/figures/serving.json``. The model folder
 is made by `recsys.pipelines.bench_serving_world`.
@@ -23,13 +23,15 @@ from recsys.pipelines.bench_serving_calls import (
     sustained_figure,
     tree_figure,
 )
+from recsys.pipelines.bench_serving_fuzz import fuzz_figure
 from recsys.pipelines.bench_serving_load import MILLION, install_figure, load_figures
 from recsys.pipelines.bench_serving_update import update_figure
 from recsys.pipelines.bench_serving_world import FULL, QUICK, make_world
 from recsys.serving.ranker import Ranker
 
 CALLS, LENGTH_S = 5_000, 60.0
-QUICK_CALLS, QUICK_LENGTH_S, QUICK_MANY = 50, 1.0, 1_000
+FUZZ, FUZZ_CALLS = "fuzz_unexpected", 100_000
+QUICK_CALLS, QUICK_LENGTH_S, QUICK_MANY, QUICK_FUZZ = 50, 1.0, 1_000, 500
 
 
 def serving_figures(quick: bool) -> list[Figure]:
@@ -66,14 +68,21 @@ NAMES = (
     "load_rss_mib",
     "load_1m_s",
     "base_install_mib",
+    FUZZ,
 )
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Measure all, print what is asked for."""
     asked = arguments(__doc__ or "", NAMES).parse_args(given)
-    figures = serving_figures(asked.quick)
-    report("serving", [figure for figure in figures if figure.name in (asked.only or NAMES)], asked.out)
+    names = set(asked.only or NAMES)
+    figures = serving_figures(asked.quick) if names - {FUZZ} else []
+    if FUZZ in names:
+        with tempfile.TemporaryDirectory() as scratch:
+            root = Path(scratch)
+            calls = QUICK_FUZZ if asked.quick else FUZZ_CALLS
+            figures.append(fuzz_figure(make_world(QUICK, root), calls, root))
+    report("serving", [figure for figure in figures if figure.name in names], asked.out)
 
 
 if __name__ == "__main__":

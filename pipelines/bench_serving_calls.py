@@ -112,7 +112,7 @@ def part_figure(ranker: Ranker, world: World, calls: int) -> Figure:
     took: dict[str, list[float]] = {name: [] for name in names}
     heads = np.empty(bundle.tower.prior.shape, np.float32)
     moment = ranker._told.now()
-    tower, tuned = bundle.tower, bundle.vectors.tuned
+    tower, tuned, chances = bundle.tower, bundle.vectors.tuned, bundle.probabilities
     for _ in range(calls):
         user, items = asked.user(), asked.items(LIST)
         codes = bundle.items.encode(items)
@@ -120,14 +120,14 @@ def part_figure(ranker: Ranker, world: World, calls: int) -> Figure:
         view = asker.view
         # this read brings the rows from memory; it is not timed
         values = live.values(asker, codes, {}, None)
-        judged = ranker._judge(values)
+        judged = ranker._judge(asker, codes, {}, None)
         parts: dict[str, Callable[[], object]] = {
             "whole": lambda u=user, i=items: ranker.rank(u, i),
             "look-up": lambda u=user, i=items: (bundle.items.encode(i), asker_of(bundle, u, None, moment)),
             "state": lambda a=asker, k=codes: a.state.read(a.view, k),
             "user vector": lambda v=view: user_vectors(tower, tuned, v.n, v.items, v.kinds, v.times, heads),
             "interest": lambda v=view, k=codes: live.interest(v, k, {}),
-            "trees": lambda x=values: ranker._judge(x),
+            "trees": lambda x=values: (bundle.trees.predict(x), chances and chances.predict(x)),
             "last steps": lambda i=items, k=codes, j=judged: ranker._last.places(moment, i, k, j, None, {}),
         }
         for name, call in parts.items():

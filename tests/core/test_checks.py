@@ -54,6 +54,14 @@ def test_what_is_no_finite_number_is_in_no_range(value: object) -> None:
         check_number("key", value, at_least(0))
 
 
+def test_what_cannot_be_compared_or_written_down_is_refused_all_the_same() -> None:
+    with pytest.raises(ConfigError, match="key: expected at least 0; found a number too long"):
+        check_number("key", 10**5000, at_least(0))
+    for value in (np.array([1, 2]), ["a"], {}):
+        with pytest.raises(ConfigError, match="key: expected one of a, b; found "):
+            check_choice("key", value, ("a", "b"))
+
+
 def test_numbers_of_numpy_count() -> None:
     check_number("key", np.float32(0.5), above(0, 1))
     check_number("key", np.int64(3), at_least(1))

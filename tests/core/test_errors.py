@@ -2,7 +2,7 @@
 
 import pytest
 
-from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError, RecsysError
+from recsys.core.errors import BundleError, ConfigError, DataError, MissingExtraError, RecsysError, shown
 
 
 @pytest.mark.parametrize("kind", [DataError, ConfigError, BundleError])
@@ -15,6 +15,13 @@ def test_one_sentence_of_four_parts(kind: type[RecsysError]) -> None:
         "none",
         "Give it rows.",
     )
+
+
+def test_a_value_is_shown_in_a_line() -> None:
+    assert shown("many") == "'many'" and shown(None) == "None" and shown(("u0", "i1")) == "('u0', 'i1')"
+    for value in ("x" * 10_000, list(range(10_000)), dict.fromkeys(range(1000), "x" * 1000), 10**4_000):
+        assert len(shown(value)) < 900
+    assert shown(10**5000) == "a number too long to print"
 
 
 def test_the_command_line_can_catch_them_all_as_one() -> None:

@@ -17,6 +17,7 @@ from recsys.pipelines.bench_serving_calls import (
     sustained_figure,
     tree_figure,
 )
+from recsys.pipelines.bench_serving_fuzz import Fuzzer, fuzz_figure
 from recsys.pipelines.bench_serving_load import install_figure
 from recsys.pipelines.bench_serving_update import update_figure
 from recsys.pipelines.bench_serving_world import World, grow, larger, random_vectors
@@ -86,4 +87,27 @@ def test_vectors_have_length_one() -> None:
 def test_the_base_install_holds_what_ranks_and_not_what_trains() -> None:
     figure = install_figure()
     assert 100 < figure.value < 1_000  # numba, polars and onnxruntime are in; torch alone is as much again
+    assert figure.name == NAMES[-2]
+
+
+def test_the_figure_of_random_calls(world: World, tmp_path: Path) -> None:
+    figure = fuzz_figure(world, 60, tmp_path)
     assert figure.name == NAMES[-1]
+    assert figure.value == 0, figure.note
+    assert figure.holds and "60 random calls" in figure.note
+
+
+def test_what_is_unexpected_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(ranker: Ranker, *given: object, **named: object) -> None:
+        raise KeyError("i1")
+
+    def foreign(ranker: Ranker, *given: object, **named: object) -> None:
+        raise ValueError("math domain error")
+
+    monkeypatch.setattr(Ranker, "similar", broken)
+    monkeypatch.setattr(Ranker, "rank_many", foreign)
+    done = Fuzzer(Ranker.load(world.model), 0).run(40)
+    told = [line.partition(" ")[2] for line in done.unexpected]
+    assert set(told) == {"similar: KeyError: 'i1'", "rank_many: ValueError: math domain error"}
+    calls = done.answered.total() + done.refused.total()
+    assert calls == 40 - told.count("similar: KeyError: 'i1'")

@@ -9,6 +9,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from recsys.candidates.sources import CandidatesConfig, popularity_at
 from recsys.core.codes import Codes
@@ -73,6 +74,22 @@ def write_encoder(folder: Path, engine: str) -> Path:
 
 def unit(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def write_static(folder: Path) -> Path:
+    """An encoder whose text tower is a table over letters."""
+    write_encoder(folder, "static")
+    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmn:;"])}
+    tokenizer = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    table = unit(np.random.default_rng(3).normal(size=(2 * len(words), DIMS))).reshape(len(words), 2, DIMS)
+    np.save(folder / "static.npy", table)
+    sizes = {"dims": DIMS, "max_tokens": 12, "pad_id": 0}
+    hashes = {"static.npy": "a", "tokenizer.json": "b"}
+    (folder / "manifest.json").write_text(json.dumps({"engine": "static", "sha256": hashes, **sizes}))
+    return folder
 
 
 def trees(columns: tuple[str, ...]) -> str:

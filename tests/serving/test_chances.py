@@ -44,8 +44,9 @@ def test_answers_carry_the_chances_of_their_items(model: Path, ranker: Ranker) -
     raw = ours.bundle.probabilities.of["p_click"].trees.predict(wide)  # type: ignore[union-attr]
     assert answer.p_click == pytest.approx(logistic(0.1 * raw - 1.0))
     assert (answer.p_purchase <= answer.p_click).all()
-    assert answer.to_polars().columns == ["item_id", "score", "rank", "p_click", "p_purchase"]
-    assert plain.to_polars().columns == ["item_id", "score", "rank"]
+    columns = ["item_id", "score", "rank", "known", "fallback"]
+    assert plain.to_polars().columns == columns
+    assert answer.to_polars().columns == [*columns[:3], "p_click", "p_purchase", *columns[3:]]
 
 
 def test_repeated_items_and_short_lists_keep_their_own_chances(model: Path) -> None:

@@ -238,9 +238,8 @@ def test_a_described_item_that_is_known_is_read_from_the_catalogue(ranker: Ranke
 def test_answers_as_frames(ranker: Ranker) -> None:
     answer = ranker.rank("u0", ALL, at="state", k=3)
     frame = answer.to_polars()
-    assert frame.rows() == list(
-        zip(answer.item_ids, answer.scores.tolist(), answer.ranks.tolist(), strict=True)
-    )
+    rows = zip(answer.item_ids, answer.scores.tolist(), answer.ranks.tolist(), strict=True)
+    assert frame.rows() == [(*row, "id", "none") for row in rows]
     with pytest.raises(AttributeError):
         answer.scores = answer.scores  # type: ignore[misc]
 

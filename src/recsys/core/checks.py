@@ -7,11 +7,11 @@ it comes from the command line or from Python.
 import dataclasses
 import difflib
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from numbers import Real
 from typing import Any, NamedTuple
 
-from recsys.core.errors import ConfigError
+from recsys.core.errors import ConfigError, shown
 
 MOST_SEED = 2**31 - 1  # what numpy, torch and LightGBM all take
 MOST_FLOAT32 = 3.4028234663852886e38  # the largest number that a float32 holds
@@ -27,9 +27,14 @@ class Range(NamedTuple):
 
     def holds(self, value: object) -> bool:
         """Whether ``value`` is a finite number of the range."""
-        if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        if not isinstance(value, Real) or isinstance(value, bool):
             return False
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond every float
+            return False
+        if not math.isfinite(number):
+            return False
         low = number > self.least if self.open_least else number >= self.least
         return low and (number < self.most if self.open_most else number <= self.most)
 
@@ -61,7 +66,7 @@ def check_number(key: str, value: object, allowed: Range, do: str = "Correct the
         Naming the key, the range and the value.
     """
     if not allowed.holds(value):
-        raise ConfigError(key, expected=str(allowed), found=repr(value), do=do)
+        raise ConfigError(key, expected=str(allowed), found=shown(value), do=do)
 
 
 def check_numbers(config: Any, path: str, **allowed: Range) -> None:
@@ -92,12 +97,13 @@ def check_choice(
     ConfigError
         Naming the key, what there is, and the value.
     """
-    if value not in allowed:
+    if not isinstance(value, Hashable) or value not in allowed:
+        found = shown(value)
         words = [str(word) for word in allowed]
-        near = difflib.get_close_matches(str(value), words, n=1)
+        near = difflib.get_close_matches(value if isinstance(value, str) else found, words, n=1)
         raise ConfigError(
             key,
             expected=f"{'one of ' if len(words) > 1 else ''}{', '.join(words)}",
-            found=repr(value),
+            found=found,
             do=f"Did you mean {near[0]}?" if near else do,
         )

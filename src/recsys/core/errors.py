@@ -1,5 +1,19 @@
 """Errors that say what was expected, what was found, and what to do."""
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 80
+_SHORT.maxdict = 10
+
+
+def shown(value: object) -> str:
+    """A value that a caller gave, as an error prints it: whatever it is, a line at most."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # a whole number of more digits than Python writes down
+        return "a number too long to print"
+
 
 class RecsysError(ValueError):
     """A problem that the caller can mend; the command line ends with exit code 2.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.checks import MOST_FLOAT32
-from recsys.core.errors import DataError
+from recsys.core.errors import DataError, shown
 
 Array = NDArray[Any]
 ITEM_PREFIX, USER_PREFIX = "item_x_", "user_x_"
@@ -64,6 +64,8 @@ class Attributes:
 def as_number(value: Any, what: str) -> float:
     """A number that was given freely; a `DataError`, which is a ValueError, for what no float32 holds."""
     try:
+        if getattr(value, "ndim", 0):  # an array of one number, which float() still takes
+            raise TypeError
         number = float(value)
         if abs(number) > MOST_FLOAT32:
             raise OverflowError
@@ -72,6 +74,6 @@ def as_number(value: Any, what: str) -> float:
         raise DataError(
             what,
             expected="a finite number (Float32), as in the data that the model learned from",
-            found=repr(value),
+            found=shown(value),
             do="Give a number, or leave it out.",
         ) from None

@@ -4,7 +4,7 @@ Where rules meet, the first of these wins: what is barred never stands in a list
 pins stand first, then the order counts, less what diversity takes off.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -95,7 +95,7 @@ def arrange(
     pins: Sequence[int] = (),
     caps: Sequence[tuple[Array, int]] = (),
     diversity: float = 0.0,
-    likeness: Array | None = None,
+    likeness: Callable[[int], Array] | None = None,
 ) -> Array:
     """Make a list.
 
@@ -114,8 +114,9 @@ def arrange(
     diversity : float
         The weight of likeness, against that of the order, which counts from 0 for the last row that may
         stand to 1 for the first.
-    likeness : float array, shape (rows, rows), optional
-        Of rows to each other, up to 1; read where there is ``diversity``.
+    likeness : function of a row, optional
+        How like it all rows are, up to 1: float array, shape (rows,). Asked where there is ``diversity``, for
+        each row that stands: of all pairs, a long list would have more than fit in memory.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def arrange(
         chosen.append(row)
         free[row] = False
         if diversity and likeness is not None:
-            likest = np.maximum(likest, likeness[row])
+            likest = np.maximum(likest, likeness(row))
         for (value, _), open_ in zip(caps, left, strict=True):
             mine = float(value[row])
             if mine in open_:
@@ -162,16 +163,14 @@ def _from_0_to_1(order: Array, free: Array) -> Array:
     return out
 
 
-def same_value(value: Array) -> Array:
-    """Likeness 1 of rows with the same value, else 0, NaN being like nothing: float64 (rows, rows)."""
-    found: Array = (value[:, None] == value[None, :]).astype(np.float64)
-    return found
+def same_value(value: Array) -> Callable[[int], Array]:
+    """Likeness 1 of rows with the same value as one, else 0, NaN being like nothing: float64 (rows,)."""
+    return lambda row: (value == value[row]).astype(np.float64)
 
 
-def cosine(vectors: Array) -> Array:
-    """Likeness of rows by the angle of their vectors: float64 (rows, rows); zeros are like nothing."""
+def cosine(vectors: Array) -> Callable[[int], Array]:
+    """Likeness of rows to one by the angle of their vectors: float64 (rows,); zeros are like nothing."""
     wide = np.asarray(vectors, np.float64)
     length = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)
-    found: Array = unit @ unit.T
-    return found
+    return lambda row: unit @ unit[row]

@@ -1,7 +1,7 @@
 """What the library call returns: small frozen objects of arrays."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
+Fallback = Literal["none", "no_history", "unknown_user", "no_user"]
+KNOWN_BY = ("nothing", "columns", "text", "id")
+NOTHING, COLUMNS, TEXT, ID = range(len(KNOWN_BY))  # the values of `Answer.known`
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Items of one request, best first.
+    """Items of one request, best first. Its arrays are read-only.
 
     Attributes
     ----------
@@ -25,6 +28,14 @@ class Answer:
         they need not fall from rank to rank.
     ranks : int32 array, shape (items,)
         From 1.
+    known : int8 array, shape (items,)
+        What each item was ranked by, an index into ``KNOWN_BY``: 3 ``id``, the catalogue knows it; else what
+        ``items`` says of it, 2 ``text``, read by the bundle's text tower, or 1 ``columns``, where there is no
+        text or no tower; 0 ``nothing``.
+    fallback : {"none", "no_history", "unknown_user", "no_user"}
+        What stood in for the user's past: nothing, the past itself was read; or what is known of everybody,
+        since a known user or a given history has no interaction with a known item, since the bundle does not
+        know the user, or since no user was asked for (as in `recsys.serving.ranker.Ranker.similar`).
     p_click, p_purchase : float64 array, shape (items,), or None
         Chances that the item is clicked and bought where it is shown, at the display position that the
         bundle's ``probabilities.position`` states; None where the bundle has learned none, or was loaded
@@ -36,6 +47,8 @@ class Answer:
     item_ids: tuple[str, ...]
     scores: Array
     ranks: Array
+    known: Array
+    fallback: Fallback
     p_click: Array | None = None
     p_purchase: Array | None = None
 
@@ -43,13 +56,23 @@ class Answer:
         return len(self.item_ids)
 
     def to_polars(self) -> "pl.DataFrame":
-        """A frame item_id, score (Float64), rank (Int32), and p_click, p_purchase where there are such."""
+        """A frame of the answer.
+
+        Returns
+        -------
+        DataFrame
+            item_id, score (Float64), rank (Int32), p_click and p_purchase where there are such, and in words
+            known and fallback, the same in each row.
+        """
         import polars as pl
 
+        known = [KNOWN_BY[by] for by in self.known.tolist()]
+        words = {"known": known, "fallback": [self.fallback] * len(self)}
         return pl.DataFrame(
-            {c.ITEM_ID: list(self.item_ids), c.SCORE: self.scores, c.RANK: self.ranks} | self.chances,
+            {c.ITEM_ID: list(self.item_ids), c.SCORE: self.scores, c.RANK: self.ranks} | self.chances | words,
             schema={c.ITEM_ID: pl.String, c.SCORE: pl.Float64, c.RANK: pl.Int32}
-            | dict.fromkeys(self.chances, pl.Float64),
+            | dict.fromkeys(self.chances, pl.Float64)
+            | dict.fromkeys(words, pl.String),
         )
 
     @property

@@ -1,6 +1,6 @@
 """The items that a request names: each scored once, however often it stands there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.codes import Codes
+from recsys.serving.ids import many_ids
 from recsys.serving.new_items import described_by_id
 
 Array = NDArray[Any]
@@ -54,21 +55,15 @@ class AskedItems:
         return {row: unknown[place] for row, place in enumerate(self.places) if place in unknown}
 
 
-def asked_items(item_ids: Iterable[str] | None, items: Sequence[Mapping[str, Any]] = ()) -> AskedItems:
+def asked_items(item_ids: Iterable[str] | None, items: Iterable[Mapping[str, Any]] = ()) -> AskedItems:
     """What ``rank`` was asked for; the described items where no ids are given.
 
     Raises
     ------
     ValueError
-        For one string in the place of several, which would be taken for its letters; for None among the ids,
-        and for a description without an id.
+        For one string in the place of several, which would be taken for its letters; for what is no id (see
+        `recsys.serving.ids.one_id`), and for a description without one.
     """
     described = described_by_id(items)
-    if isinstance(item_ids, str):
-        raise ValueError(f"item_ids: expected several ids; found the one string {item_ids!r}")
-    given = list(described) if item_ids is None else list(item_ids)
-    for place, item in enumerate(given):
-        if item is None:
-            raise ValueError(f"item_ids, number {place}: expected an id; found none")
-    ids = [str(item) for item in given]
+    ids = list(described) if item_ids is None else many_ids(item_ids, "item_ids")
     return AskedItems(ids, list(dict.fromkeys(ids)), described)

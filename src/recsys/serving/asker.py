@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from recsys.core import columns as c
+from recsys.core.errors import shown
 from recsys.core.log import View
+from recsys.serving.answers import Fallback
 from recsys.serving.bundle import Bundle
 from recsys.serving.events import EPOCH, parse_events
+from recsys.serving.ids import one_id
 from recsys.state.store import State
 
 HISTORY_TUPLE = (c.ITEM_ID, c.EVENT_TYPE, c.TIMESTAMP)
@@ -25,11 +28,14 @@ class Asker(NamedTuple):
         What reads the user's own counts: the bundle's, or one of this history alone.
     user : int
         Code of the user's free columns, -1 unknown.
+    fallback : str
+        What stands in for the past; see `recsys.serving.answers.Answer`.
     """
 
     view: View
     state: State
     user: int
+    fallback: Fallback
 
 
 def asker_of(bundle: Bundle, user_id: str | None, history: Iterable[Any] | None, time: int) -> Asker:
@@ -38,14 +44,17 @@ def asker_of(bundle: Bundle, user_id: str | None, history: Iterable[Any] | None,
     Raises
     ------
     ValueError
-        Both are given, or as `of_history` has it.
+        Both are given, the user is no id, or as `of_history` has it.
     """
     if history is not None:
         if user_id is not None:
-            raise ValueError(f"expected a user or a history; found the user {user_id!r} and a history")
+            raise ValueError(f"expected a user or a history; found the user {shown(user_id)} and a history")
         return of_history(bundle, history, time)
-    user = -1 if user_id is None else int(bundle.users.encode([str(user_id)])[0])
-    return Asker(bundle.state.view(user, time), bundle.state, user)
+    user = -1 if user_id is None else int(bundle.users.encode([one_id(user_id, c.USER_ID)])[0])
+    view = bundle.state.view(user, time)
+    if user < 0:
+        return Asker(view, bundle.state, user, "no_user" if user_id is None else "unknown_user")
+    return Asker(view, bundle.state, user, "none" if view.n else "no_history")
 
 
 def of_history(bundle: Bundle, history: Iterable[Any], time: int) -> Asker:
@@ -79,4 +88,5 @@ def of_history(bundle: Bundle, history: Iterable[Any], time: int) -> Asker:
         if codes[place] >= 0:
             event = events[place]._replace(time=min(events[place].time, time))
             state.observe(0, int(codes[place]), *event.facts)
-    return Asker(state.view(0, time), state, -1)
+    view = state.view(0, time)
+    return Asker(view, state, -1, "none" if view.n else "no_history")

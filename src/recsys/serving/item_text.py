@@ -21,6 +21,12 @@ def text_of(given: Mapping[str, Any], columns: Sequence[str]) -> str:
     str
         Empty where nothing is known of the item.
     """
-    if given.get("text"):
-        return str(given["text"])
-    return join_parts(columns, [tidy(given.get(name)) for name in columns])
+    whole = _known(given.get("text"))
+    if whole is not None and str(whole):
+        return str(whole)
+    return join_parts(columns, [tidy(_known(given.get(name))) for name in columns])
+
+
+def _known(value: Any) -> Any:
+    """A value; None for NaN, as a data frame may write what is missing."""
+    return None if isinstance(value, float) and value != value else value

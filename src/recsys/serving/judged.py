@@ -6,23 +6,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsys.serving.answers import Answer
+from recsys.serving.answers import Answer, Fallback
 
 Array = NDArray[Any]
 
 
 class Judged(NamedTuple):
-    """Scores of rows, and chances by name where the bundle has learned some."""
+    """Scores of rows, what each was judged by, and chances by name where the bundle has learned some."""
 
     scores: Array  # float64 (rows,)
+    known: Array  # int8 (rows,), as in `Answer`
     chances: Mapping[str, Array]  # float64 (rows,)
 
     def take(self, places: Any) -> "Judged":
         """Of some rows."""
-        return Judged(self.scores[places], {name: chance[places] for name, chance in self.chances.items()})
+        chances = {name: chance[places] for name, chance in self.chances.items()}
+        return Judged(self.scores[places], self.known[places], chances)
 
 
-def answer_of(item_ids: Sequence[str], judged: Judged, chances: bool = True) -> Answer:
+def answer_of(item_ids: Sequence[str], judged: Judged, fallback: Fallback, chances: bool = True) -> Answer:
     """The answer that holds some rows, best first; chances may have been there for their order alone."""
     ranks = np.arange(1, len(item_ids) + 1, dtype=np.int32)
-    return Answer(tuple(item_ids), judged.scores, ranks, **(judged.chances if chances else {}))
+    given = judged.chances if chances else {}
+    for array in (judged.scores, ranks, judged.known, *given.values()):
+        array.setflags(write=False)
+    return Answer(tuple(item_ids), judged.scores, ranks, judged.known, fallback, **given)

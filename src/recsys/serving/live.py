@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from recsys.candidates.merge import RANK_PREFIX, SCORE_PREFIX, Pool
 from recsys.candidates.sources import LiveSources
 from recsys.core.columns import CONTEXT_PREFIX
+from recsys.core.errors import shown
 from recsys.core.log import View
 from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
 from recsys.ranking.first_stage import FIRST_STAGE, select, select_top
+from recsys.serving.answers import COLUMNS, ID, NOTHING, TEXT
 from recsys.serving.asker import Asker
 from recsys.serving.bundle import Bundle, bundle_error
 from recsys.serving.frame import ColumnPlan
@@ -128,7 +130,14 @@ class LiveFeatures:
         Returns
         -------
         float32 array, shape (items, columns)
+
+        Raises
+        ------
+        ValueError
+            For a context that is no mapping, and for what is no number in it or in a description.
         """
+        if context is not None and not isinstance(context, Mapping):
+            raise ValueError(f"context: expected a mapping of columns to numbers; found {shown(context)}")
         bundle, n = self._bundle, len(codes)
         values = self._described(asker, codes, unknown)
         for block in self._plan.blocks:
@@ -145,6 +154,13 @@ class LiveFeatures:
             elif block == "sources":
                 values[block] = self._source_columns(asker.view, codes, pool)
         return self._plan.put(values)
+
+    def known(self, codes: Array, unknown: Mapping[int, Mapping[str, Any]]) -> Array:
+        """What items are known by, as in `recsys.serving.answers.Answer`: int8 (items,)."""
+        found = np.where(codes >= 0, np.int8(ID), np.int8(NOTHING))
+        for place, given in unknown.items():
+            found[place] = TEXT if self._new_items.reads(given) else COLUMNS
+        return found
 
     def _described(
         self, asker: Asker, codes: Array, unknown: Mapping[int, Mapping[str, Any]]
@@ -178,7 +194,7 @@ class LiveFeatures:
         return None if np.isnan(found).any() else found
 
     def _context_row(self, context: Mapping[str, float]) -> Array:
-        given = {name.removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}
+        given = {str(name).removeprefix(CONTEXT_PREFIX): value for name, value in context.items()}
         names = [name.removeprefix(CONTEXT_PREFIX) for name in self._context]
         return np.array([as_number(given.get(name, np.nan), f"context {name}") for name in names], np.float32)
 

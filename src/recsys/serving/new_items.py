@@ -6,7 +6,7 @@ item_id adds nothing.
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys.core.columns import ITEM_ID
+from recsys.core.errors import shown
 from recsys.interest.ids import IdVectors, add_ids, id_part
 from recsys.interest.text import TextTower
+from recsys.serving.ids import one_id, several
 from recsys.serving.item_text import text_of
 
 Array = NDArray[Any]
@@ -81,26 +83,32 @@ class NewItems:
                     tuned[place] = add_ids(tuned[place][None], part)[0]
         return tuned, raw
 
+    def reads(self, given: Mapping[str, Any]) -> bool:
+        """Whether an item that is described so has a text, and there is a tower to read it."""
+        return self._folder is not None and bool(text_of(given, self._columns))
+
     def _encode(self, text: str, folder: Path) -> tuple[Array, Array]:
         if text in self._known:
             self._known.move_to_end(text)
             return self._known[text]
         if self._tower is None or self._tower[0] != os.getpid():
             self._tower = (os.getpid(), TextTower.load(folder, threads=1))
-        raw, tuned = self._tower[1].encode([text])
+        written = text.encode("utf-8", "replace").decode()  # tokenizers take no half of a surrogate pair
+        raw, tuned = self._tower[1].encode([written])
         self._known[text] = raw[0], tuned[0]
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return self._known[text]
 
 
-def described_by_id(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def described_by_id(items: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Descriptions by their item ids; ``ValueError`` for one without, or what is no description."""
-    for place, given in enumerate(items):
+    found = {}
+    for place, given in enumerate(several(items, "items", "several mappings of columns")):
         if not isinstance(given, Mapping):
-            raise ValueError(f"items, number {place}: expected a mapping of columns; found {given!r}")
+            raise ValueError(f"items, number {place}: expected a mapping of columns; found {shown(given)}")
         if given.get(ITEM_ID) is None:
-            raise ValueError(
-                f"items, number {place}: expected an {ITEM_ID}; found {', '.join(given) or 'nothing'}"
-            )
-    return {str(given[ITEM_ID]): given for given in items}
+            there = ", ".join(map(str, given)) or "nothing"
+            raise ValueError(f"items, number {place}: expected an {ITEM_ID}; found {there}")
+        found[one_id(given[ITEM_ID], f"items, number {place}, {ITEM_ID}")] = given
+    return found

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+from recsys.core.errors import shown
 from recsys.core.log import LAST
 from recsys.serving.answers import Observed
 from recsys.serving.bundle import Bundle
@@ -85,6 +86,6 @@ class Observer:
                     'cannot forget: ask for a later time, or at="state"'
                 )
             return asked if self._bundle.clock else self.time
-        if at not in (None, "state"):
-            raise ValueError(f'at must be a datetime with a time zone, "state" or None, found {at!r}')
+        if at is not None and not (isinstance(at, str) and at == "state"):
+            raise ValueError(f'at must be a datetime with a time zone, "state" or None, found {shown(at)}')
         return self.now() if at is None else self.time

@@ -12,8 +12,8 @@ import pandas as pd
 
 import recsys
 from recsys.core import columns as c
-from recsys.serving.answers import Answer
 from recsys.serving.bundle import bundle_error, read_manifest
+from recsys.serving.many import answer_one
 from recsys.serving.ranker import Ranker
 
 with warnings.catch_warnings():  # mlflow warns of its own type hints when it is imported
@@ -82,22 +82,20 @@ class RecsysModel(PythonModel):
             user_id, rank, item_id, score; users in the order given, best first.
         """
         given = {c.K: 10, EXCLUDE_SEEN: True, **(params or {})}
+        k = int(given[c.K])
         users = model_input[c.USER_ID].tolist()
         lists = model_input[ITEM_IDS].tolist() if ITEM_IDS in model_input.columns else [None] * len(users)
         out: dict[str, list[Any]] = {name: [] for name in (c.USER_ID, c.RANK, c.ITEM_ID, c.SCORE)}
         for user, item_ids in zip(users, lists, strict=True):
-            answer = self._answer(user if isinstance(user, str) else None, item_ids, given)
+            # pandas writes what is missing as NaN
+            listed = None if isinstance(item_ids, float) else item_ids
+            known = user if isinstance(user, str) else None
+            answer = answer_one(self._ranker, known, listed, k, exclude_seen=bool(given[EXCLUDE_SEEN]))
             out[c.USER_ID].extend([user] * len(answer))
             out[c.RANK].extend(answer.ranks.tolist())
             out[c.ITEM_ID].extend(answer.item_ids)
             out[c.SCORE].extend(answer.scores.tolist())
         return pd.DataFrame(out)
-
-    def _answer(self, user: str | None, item_ids: Any, given: Mapping[str, Any]) -> Answer:
-        k = int(given[c.K])
-        if item_ids is None or isinstance(item_ids, float):  # pandas writes a missing list as NaN
-            return self._ranker.recommend(user, k, exclude_seen=bool(given[EXCLUDE_SEEN]))
-        return self._ranker.rank(user, item_ids, k=k)
 
 
 def log_bundle(

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys.candidates.merge import Pool
+from recsys.core.errors import shown
 from recsys.serving.answers import Answer, Observed
-from recsys.serving.asked_items import asked_items
-from recsys.serving.asker import asker_of
+from recsys.serving.asked_items import Described, asked_items
+from recsys.serving.asker import Asker, asker_of
 from recsys.serving.bundle import Bundle
 from recsys.serving.eligible import Where, eligible
 from recsys.serving.judged import Judged, answer_of
@@ -130,22 +132,20 @@ class Ranker:
         ------
         ValueError
             For a time without zone or before what the state has seen, a user and a history at once, an event
-            of the history that cannot be used, ``k`` below 1, one of ``items`` without an item_id, or a word
-            in a numeric column of ``items`` or ``context``.
+            of the history that cannot be used, ``k`` below 1, one of ``items`` without an item_id, a word in
+            a numeric column of ``items`` or ``context``, what is no id, and any argument of a wrong type.
         """
         k = None if k is None else _checked(k)
         asked = asked_items(item_ids, items)
         with self._lock:
             asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
-            if not asked.ids:
-                return self._nothing()
             codes, unknown = asked.among(self._items)
-            judged = self._judge(self._live.values(asker, codes, unknown, context))
+            judged = self._judge(asker, codes, unknown, context)
         if asked.repeats:
             judged, codes = judged.take(asked.places), codes[asked.places]
             unknown = asked.repeated(unknown)
         best = self._last.places(asker.view.time, asked.ids, codes, judged, k, unknown)
-        return answer_of([asked.ids[i] for i in best], judged.take(best), self.chances)
+        return answer_of([asked.ids[i] for i in best], judged.take(best), asker.fallback, self.chances)
 
     def rank_many(self, requests: "pl.DataFrame", *, at: At = None, k: int | None = None) -> "pl.DataFrame":
         """Answer a frame of requests in one frame; see `recsys.serving.many.answer_many`."""
@@ -198,7 +198,9 @@ class Ranker:
         ValueError
             As in `rank`; and for a ``where`` that names no column of items.
         """
-        k = _checked(k)
+        k = min(_checked(k), max(len(self._items), 1))  # there are no more
+        if not isinstance(exclude_seen, (bool, np.bool_)):
+            raise ValueError(f"exclude_seen: expected true or false; found {shown(exclude_seen)}")
         with self._lock:
             asker = asker_of(self.bundle, user_id, history, self._told.moment(at))
             some = wanted = eligible(self.bundle, where)
@@ -210,12 +212,10 @@ class Ranker:
             rows = self._live.select(asker, pool, k)
             pinned = self._last.pinned(rows.items)
             codes = np.concatenate([rows.items, pinned if some is None else pinned[some[pinned]]])
-            if not len(codes):
-                return self._nothing()
-            judged = self._judge(self._live.values(asker, codes, {}, context, rows))
+            judged = self._judge(asker, codes, {}, context, rows)
             ids = self._items.decode(codes) if self._last.any else ()
             best = self._last.places(asker.view.time, ids, codes, judged, k)
-            return answer_of(self._items.decode(codes[best]), judged.take(best), self.chances)
+            return answer_of(self._items.decode(codes[best]), judged.take(best), asker.fallback, self.chances)
 
     def similar(
         self,
@@ -231,7 +231,8 @@ class Ranker:
         Parameters
         ----------
         item : str or mapping
-            An item id, or the description (item_id, title, ...) of an item that the catalogue may not know.
+            An item id, or the description (item_id, title, ...) of an item that the catalogue may not know;
+            words to search by are such a text, and `rank` orders what is found.
         k : int
         by : {"text", "behaviour", "both"}
             What their texts say, what users did after it, or both; see
@@ -253,16 +254,21 @@ class Ranker:
         with self._lock:
             wanted, some = self._live.available(self._told.moment(at)), eligible(self.bundle, where)
             codes, scores = self._similar.of(item, k, by, wanted if some is None else wanted & some)
-            return answer_of(self._items.decode(codes), Judged(scores, {}))
+            judged = Judged(scores, self._live.known(codes, {}), {})
+            return answer_of(self._items.decode(codes), judged, "no_user")
 
-    def _judge(self, values: Array) -> Judged:
-        """What the trees say of rows."""
-        chances = self.bundle.probabilities
-        return Judged(self.bundle.trees.predict(values), {} if chances is None else chances.predict(values))
-
-    def _nothing(self) -> Answer:
-        """No items, in the form that some would have."""
-        return answer_of([], self._judge(np.empty((0, len(self.columns)), np.float32)), self.chances)
+    def _judge(
+        self,
+        asker: Asker,
+        codes: Array,
+        unknown: Described,
+        context: Mapping[str, float] | None,
+        pool: Pool | None = None,
+    ) -> Judged:
+        """What the trees say of items, whose columns `recsys.serving.live.LiveFeatures.values` gives."""
+        chances, values = self.bundle.probabilities, self._live.values(asker, codes, unknown, context, pool)
+        scores, known = self.bundle.trees.predict(values), self._live.known(codes, unknown)
+        return Judged(scores, known, {} if chances is None else chances.predict(values))
 
     def observe(self, events: Any) -> Observed:
         """Tell the model what happened; the next call knows it.
@@ -289,6 +295,6 @@ class Ranker:
 
 
 def _checked(k: int) -> int:
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise ValueError(f"k must be a whole number, at least 1; found {k!r}")
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"k must be a whole number, at least 1; found {shown(k)}")
     return int(k)
