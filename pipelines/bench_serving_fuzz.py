@@ -13,7 +13,7 @@ from recsys.pipelines.bench import Figure
 from recsys.pipelines.bench_serving_arguments import Arguments
 from recsys.pipelines.bench_serving_world import World
 from recsys.ranking.rules import RulesConfig
-from recsys.serving.answers import Answer
+from recsys.serving.answers import ID, Answer
 from recsys.serving.bundle_write import write_bundle
 from recsys.serving.ranker import Ranker
 
@@ -182,7 +182,9 @@ class Fuzzer:
         law(answer.ranks.tolist() == list(range(1, len(answer) + 1)), "ranks")
         law(len(answer.scores) == len(answer) and np.isfinite(answer.scores).all(), "scores")
         law((np.diff(answer.scores) <= 0).all() or (self._ruled and not by_score), "scores that rise")
-        arrays = [answer.scores, answer.ranks, *answer.chances.values()]
+        known = [item in self._catalogue for item in answer.item_ids]
+        law((answer.known == ID).tolist() == known, "what items are known by")
+        arrays = [answer.scores, answer.ranks, answer.known, *answer.chances.values()]
         law(not any(array.flags.writeable for array in arrays), "arrays that can be written to")
         law(all(((p >= 0) & (p <= 1)).all() for p in answer.chances.values()), "chances beyond 0 and 1")
         law(len(answer.to_polars()) == len(answer), "a frame of another length")

@@ -70,26 +70,6 @@ def test_trees_read_their_columns() -> None:
     assert np.std(trees.predict(values)) > 0
 
 
-def test_a_larger_model_ranks_the_items_that_came(world: World, tmp_path: Path) -> None:
-    n = len(world.items)
-    ranker = Ranker.load(larger(world, n + 30, tmp_path))
-    answer = ranker.rank(world.users[0], [*world.items[:5], "more-3", "more-29"])
-    assert len(answer) == 7 and len(ranker.bundle.items) == n + 30
-    assert not np.isnan(ranker.features(None, ["more-3"])[0, ranker.columns.index("interest_click")])
-
-
-def test_vectors_have_length_one() -> None:
-    found = random_vectors(7, 16)
-    assert np.linalg.norm(found.raw, axis=1) == pytest.approx(np.ones(7), abs=1e-6)
-    assert not np.array_equal(found.raw, found.tuned)
-
-
-def test_the_base_install_holds_what_ranks_and_not_what_trains() -> None:
-    figure = install_figure()
-    assert 100 < figure.value < 1_000  # numba, polars and onnxruntime are in; torch alone is as much again
-    assert figure.name == NAMES[-2]
-
-
 def test_the_figure_of_random_calls(world: World, tmp_path: Path) -> None:
     figure = fuzz_figure(world, 60, tmp_path)
     assert figure.name == NAMES[-1]
@@ -111,3 +91,23 @@ def test_what_is_unexpected_is_told(world: World, monkeypatch: pytest.MonkeyPatc
     assert set(told) == {"similar: KeyError: 'i1'", "rank_many: ValueError: math domain error"}
     calls = done.answered.total() + done.refused.total()
     assert calls == 40 - told.count("similar: KeyError: 'i1'")
+
+
+def test_a_larger_model_ranks_the_items_that_came(world: World, tmp_path: Path) -> None:
+    n = len(world.items)
+    ranker = Ranker.load(larger(world, n + 30, tmp_path))
+    answer = ranker.rank(world.users[0], [*world.items[:5], "more-3", "more-29"])
+    assert len(answer) == 7 and len(ranker.bundle.items) == n + 30
+    assert not np.isnan(ranker.features(None, ["more-3"])[0, ranker.columns.index("interest_click")])
+
+
+def test_vectors_have_length_one() -> None:
+    found = random_vectors(7, 16)
+    assert np.linalg.norm(found.raw, axis=1) == pytest.approx(np.ones(7), abs=1e-6)
+    assert not np.array_equal(found.raw, found.tuned)
+
+
+def test_the_base_install_holds_what_ranks_and_not_what_trains() -> None:
+    figure = install_figure()
+    assert 100 < figure.value < 1_000  # numba, polars and onnxruntime are in; torch alone is as much again
+    assert figure.name == NAMES[-2]

@@ -6,7 +6,7 @@ folded into the arrays when the index is saved.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,11 +38,16 @@ class _Index(NamedTuple):
     offsets: Array  # int64
 
 
-def _blob(strings: Iterable[str]) -> _Blob:
-    encoded = [s.encode("utf-8", "surrogatepass") for s in strings]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
-    return _Blob(np.frombuffer(bytearray(b"".join(encoded)), np.uint8), offsets)
+def _blob(strings: Collection[str]) -> _Blob:
+    text = "".join(strings)
+    if text.isascii():  # a byte a letter: all are encoded at once
+        data, lengths = text.encode(), map(len, strings)
+    else:
+        encoded = [s.encode("utf-8", "surrogatepass") for s in strings]
+        data, lengths = b"".join(encoded), map(len, encoded)
+    offsets = np.zeros(len(strings) + 1, np.int64)
+    np.cumsum(np.fromiter(lengths, np.int64, len(strings)), out=offsets[1:])
+    return _Blob(np.frombuffer(bytearray(data), np.uint8), offsets)
 
 
 @kernel

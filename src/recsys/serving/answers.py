@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 Fallback = Literal["none", "no_history", "unknown_user", "no_user"]
-KNOWN_BY = ("nothing", "columns", "text", "id")
-NOTHING, COLUMNS, TEXT, ID = range(len(KNOWN_BY))  # the values of `Answer.known`
+KNOWN_BY = ("nothing", "id", "text", "columns")
+NOTHING, ID, TEXT, COLUMNS = range(len(KNOWN_BY))  # the values of `Answer.known`
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +29,8 @@ class Answer:
     ranks : int32 array, shape (items,)
         From 1.
     known : int8 array, shape (items,)
-        What each item was ranked by, an index into ``KNOWN_BY``: 3 ``id``, the catalogue knows it; else what
-        ``items`` says of it, 2 ``text``, read by the bundle's text tower, or 1 ``columns``, where there is no
+        What each item was ranked by, an index into ``KNOWN_BY``: 1 ``id``, the catalogue knows it; else what
+        ``items`` says of it, 2 ``text``, read by the bundle's text tower, or 3 ``columns``, where there is no
         text or no tower; 0 ``nothing``.
     fallback : {"none", "no_history", "unknown_user", "no_user"}
         What stood in for the user's past: nothing, the past itself was read; or what is known of everybody,

@@ -16,7 +16,7 @@ from recsys.features.attributes import ITEM_PREFIX, as_number
 from recsys.interest.score import INTEREST_COLUMNS, score_view
 from recsys.interest.user import user_vectors
 from recsys.ranking.first_stage import FIRST_STAGE, select, select_top
-from recsys.serving.answers import COLUMNS, ID, NOTHING, TEXT
+from recsys.serving.answers import COLUMNS, TEXT
 from recsys.serving.asker import Asker
 from recsys.serving.bundle import Bundle, bundle_error
 from recsys.serving.frame import ColumnPlan
@@ -157,7 +157,7 @@ class LiveFeatures:
 
     def known(self, codes: Array, unknown: Mapping[int, Mapping[str, Any]]) -> Array:
         """What items are known by, as in `recsys.serving.answers.Answer`: int8 (items,)."""
-        found = np.where(codes >= 0, np.int8(ID), np.int8(NOTHING))
+        found: Array = (codes >= 0).view(np.int8)  # 1 is an id, 0 nothing
         for place, given in unknown.items():
             found[place] = TEXT if self._new_items.reads(given) else COLUMNS
         return found
