@@ -6,11 +6,11 @@ import pytest
 
 from recsys import commands
 from recsys.commands import COMMANDS, OF_MODEL, config_groups, help_of, overview
-from recsys.setting_words import SETTINGS
 from recsys.pipelines.path import STAGES
 from recsys.pipelines.score_settings import ScoreConfig
 from recsys.pipelines.settings import RunConfig
 from recsys.pipelines.typed import has_field
+from recsys.setting_words import SETTINGS
 
 SCREEN = 50  # lines
 LIGHT = ("update", "rollback")  # commands that the base install runs
