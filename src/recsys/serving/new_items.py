@@ -85,7 +85,7 @@ class NewItems:
 
     def reads(self, given: Mapping[str, Any]) -> bool:
         """Whether an item that is described so has a text, and there is a tower to read it."""
-        return self._folder is not None and bool(text_of(given, self._columns))
+        return self._folder is not None and bool(text_of(given, self.text_columns))
 
     def _encode(self, text: str, folder: Path) -> tuple[Array, Array]:
         if text in self._known:
