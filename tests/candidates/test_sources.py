@@ -141,3 +141,8 @@ def test_a_misspelt_source_is_refused() -> None:
 def test_settings_that_cannot_work_are_refused(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         CandidatesConfig(**fields)
+
+
+def test_sources_keep_their_order_however_they_are_told() -> None:
+    told = CandidatesConfig(depths={"nearest": 3, "covisit": 0, "popular": 2, "repeat": 1})
+    assert told.active() == ("popular", "repeat", "nearest")

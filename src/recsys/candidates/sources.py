@@ -24,7 +24,7 @@ from recsys.state.words import half_life_us
 
 Array = NDArray[Any]
 MOST_DEPTH = 2**15 - 1  # ranks are int16
-SOURCES = ("popular", "repeat", "covisit", "nearest")
+SOURCES = ("popular", "repeat", "covisit", "nearest")  # in this order ties of rank are settled
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class CandidatesConfig:
     Parameters
     ----------
     depths : mapping of source to int
-        Items a request; 0 turns a source off. The order settles ties of rank.
+        Items a request; 0 turns a source off.
     half_life : str
         Of popularity, such as "14d" or "all"; without a clock counts never fade.
     weights : mapping of event type to float
@@ -77,8 +77,8 @@ class CandidatesConfig:
         return len(items.category) < self.whole_catalogue_below
 
     def active(self) -> tuple[str, ...]:
-        """The sources that offer something, in order."""
-        return tuple(source for source, depth in self.depths.items() if depth > 0)
+        """The sources that offer something, in the order of `SOURCES`, however they are told."""
+        return tuple(source for source in SOURCES if self.depths.get(source, 0) > 0)
 
 
 def new_popularity(config: CandidatesConfig, n_items: int, clock: bool) -> Popularity:
