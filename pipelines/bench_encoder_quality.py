@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 
 from recsys.core import columns as c
+from recsys.core.artefact import read_json
 from recsys.data.prepare import load as load_prepared
+from recsys.encoder.checkpoint import MANIFEST
 from recsys.evaluation.config import NDCG_TRUE
 from recsys.interest.text import TextTower
 from recsys.metrics.bootstrap import interval, paired, ratio
@@ -60,7 +62,7 @@ TOP = Arm(("encoder=top", "encoder.max_tokens=128"))  # as many as adapter reads
 BCE = Arm(("encoder=adapter", "encoder.loss=bce"))
 RAW = Arm(ADAPTER.overrides, "text_raw")
 SMALL, STATIC = Arm(("encoder=small",)), Arm(("encoder=static",))
-UNTRAINED = "the untrained encoder, mean of the last 50"
+UNTRAINED = "the untrained encoder, plain mean of the last 50"
 COMPARED: Mapping[str, Compared] = {
     "tuned_vs_frozen_office": Compared(OFFICE, TOP, ADAPTER, "the preset adapter"),
     "tuned_vs_frozen_shop": Compared(SHOP, TOP, ADAPTER, "the preset adapter"),
@@ -132,7 +134,12 @@ def printed(name: str, arm: Arm, told: Told) -> Figure:
     scores = mean_scores(OFFICE, arm, told)
     metric = scores.ndcg(arm.model)
     found = interval(scores.values[arm.model, metric], scores.users)
-    note = f"{', '.join(arm.overrides)}, {_where(OFFICE, found.n, told)}"
+    seed = told.seeds[0]
+    trained = read_json(
+        run_stages(OFFICE, (*arm.overrides, f"seed={seed}"), told)[1]["train-encoder"] / MANIFEST
+    )
+    took = f"took preset {trained['preset']} and {trained['seconds']['all'] / 60:.1f} minutes"
+    note = f"{', '.join(arm.overrides)} {took} (seed {seed}), {_where(OFFICE, found.n, told)}"
     return Figure(name, found.mean, WORDS[metric], low=found.low, high=found.high, note=note)
 
 

@@ -1,4 +1,4 @@
-"""Preset auto: the best encoder that fits the time, by what this machine manages on a few real batches.
+"""Preset auto: what learns most in the time there is, by what this machine manages on a few real batches.
 
 The machine decides: a faster or less busy one may get a better preset. Given the measurement, which the
 manifest records, the choice is a pure function.

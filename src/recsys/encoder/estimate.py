@@ -10,7 +10,13 @@ from recsys.encoder.config import EncoderConfig, schedule
 from recsys.encoder.preset_settings import TRAINED, as_preset, reads
 from recsys.encoder.trainer_config import TrainerConfig
 
-ORDER = ("full", "top", "adapter", "small", "static")  # best first
+ORDER = (
+    "full",
+    "top",
+    "adapter",
+    "small",
+    "static",
+)  # by how much of the model each trains; not every data set repays it
 BACKWARD = 2.0  # of a layer, in its forward passes
 EXPORT_S = 15.0  # an ONNX graph traced, written and compared
 ROUND_S = 3.0  # its weights rounded to 8 bits
@@ -131,7 +137,7 @@ def estimate(
 
 
 def choose(seconds: Mapping[str, float], budget_s: float) -> str:
-    """The best preset that fits the budget; the quickest where none does."""
+    """The first preset of `ORDER` that fits the budget; the quickest where none does."""
     fits = [preset for preset in ORDER if seconds[preset] <= budget_s]
     return fits[0] if fits else min(ORDER, key=seconds.__getitem__)
 
