@@ -135,17 +135,16 @@ def pairs_figure(world: Moments, scale: Scale, root: Path) -> Figure:
     trees = grow(values, trained.columns, scale.size.trees)
     model = write_bundle(root / "grown", replace(world.parts, trees=trees, probabilities=None))
     ranker = Ranker.load(model)
-    judge, pairs, ready = ranker._judge, 0, []
+    described, ready = ranker._live.values, []
 
-    def counting(values: Array) -> Any:
-        nonlocal pairs
-        pairs += len(values)
-        ready.append(values.copy())
-        return judge(values)
+    def keeping(*given: Any) -> Array:
+        ready.append(described(*given))
+        return ready[-1]
 
-    ranker._judge = counting  # type: ignore[method-assign]
+    ranker._live.values = keeping  # type: ignore[method-assign]
     part_bytes(ranker, Part(users, users), ONE)
-    ranker._judge = judge  # type: ignore[method-assign]
+    ranker._live.values = described  # type: ignore[method-assign]
+    pairs = sum(map(len, ready))
     values, booster = np.concatenate(ready).astype(np.float64), lightgbm().Booster(model_str=trees)
     took = rounds(
         {

@@ -13,7 +13,7 @@ from recsys.commands import help_of, overview
 from recsys.core.errors import DataError
 
 # what has a module of its own; the rest are parts of run
-ALONE = ("run", "validate", "warm", "export-vectors", "compare-encoders", "cfg")
+ALONE = ("run", "validate", "warm", "export-vectors", "compare-encoders", "update", "rollback", "cfg")
 
 
 @pytest.fixture
