@@ -6,9 +6,9 @@ from omegaconf import OmegaConf
 
 from recsys.commands import of_a_model
 from recsys.pipelines import keys
-from recsys.pipelines.door import compose, to_dataclass, to_yaml, with_defaults
+from recsys.pipelines.door import to_yaml
 from recsys.pipelines.score_settings import ScoreConfig, load
-from recsys.pipelines.settings import RunConfig
+from recsys.pipelines.settings import RunConfig, checked
 
 
 def main(overrides: Sequence[str]) -> int:
@@ -17,6 +17,6 @@ def main(overrides: Sequence[str]) -> int:
     if of_a_model("score", overrides):
         config = load(overrides)
     else:
-        config = to_dataclass(compose(with_defaults(overrides, RunConfig)), RunConfig)
+        config, _ = checked(overrides)
     print(to_yaml(OmegaConf.create(keys.plain(config))), end="")  # type: ignore[call-overload]
     return 0

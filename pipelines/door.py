@@ -68,9 +68,10 @@ def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
     def settable(override: str) -> str:
         key, equals, _ = override.partition("=")
         absent = bool(equals) and key not in named and not _is_choice(override)
-        # of what is not there the dataclass above it speaks, which knows more names than the files do
-        known = has_field(schema, key.split(".")) or ("." in key and has_field(schema, key.split(".")[:-1]))
-        return f"++{override}" if absent and known else override
+        path = key.split(
+            "."
+        )  # the dataclass above a key knows more names than the files do, and speaks of it
+        return f"++{override}" if absent and has_field(schema, path[:-1] or path) else override
 
     return [settable(one) for one in overrides]
 

@@ -1,15 +1,12 @@
 """The model folder that a command was given, and the one process that may change what stands there."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from recsys.core.errors import ConfigError
 from recsys.core.exchange import aside
-from recsys.pipelines.door import compose, to_dataclass, with_defaults
 from recsys.pipelines.lock import held
 from recsys.pipelines.runner import FACTS
-from recsys.pipelines.settings import RunConfig
 from recsys.serving.bundle import read_manifest
 
 
@@ -39,11 +36,6 @@ def model_folder(path: str | None, command: str) -> Path:
             do="Copy it (cp -r), and give the copy.",
         )
     return folder
-
-
-def settings(overrides: Sequence[str]) -> RunConfig:
-    """The settings of a command that needs no data of the run."""
-    return to_dataclass(compose(with_defaults(overrides, RunConfig)), RunConfig)
 
 
 def locked(folder: Path) -> AbstractContextManager[bool]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from recsys.pipelines.model_folder import locked, model_folder, settings
+from recsys.pipelines.model_folder import locked, model_folder
+from recsys.pipelines.settings import checked
 from recsys.serving.bundle_place import roll_back
 
 
 def main(overrides: Sequence[str]) -> int:
     """Exchange the two, and say where each is."""
-    folder = model_folder(settings(overrides).model, "rollback")
+    folder = model_folder(checked(overrides)[0].model, "rollback")
     with locked(folder):
         previous = roll_back(folder)
     print(f"model: {folder}, as it was before")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recsys.core.progress import working
-from recsys.pipelines.lock import held
+from recsys.pipelines.model_folder import locked
 from recsys.pipelines.score_settings import load
 from recsys.serving.asked_users import known_users, read_users
 from recsys.serving.batch import score_users
@@ -28,7 +28,7 @@ def main(overrides: Sequence[str]) -> int:
     if config.dry_run:
         print("\n".join(forecast(model, users, out, config.scoring, full=config.full).words()))
         return 0
-    with held(out.with_name(f".{out.name}.lock"), lambda pid: print(f"waiting for process {pid}")):
+    with locked(out):
         done = score_users(model, users, out, config.scoring, full=config.full)
     if done.skipped and not done.written + done.carried:
         print("nothing was left to do")

@@ -259,10 +259,15 @@ class RunConfig:
         return self.seeds or (self.seed,)
 
 
-def load(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
-    """The checked configuration, and the node it came from (to be shown and saved)."""
+def checked(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
+    """The configuration, of whatever command, and the node it came from."""
     node = compose(with_defaults(overrides, RunConfig))
-    config = to_dataclass(node, RunConfig)
+    return to_dataclass(node, RunConfig), node
+
+
+def load(overrides: Sequence[str]) -> tuple[RunConfig, DictConfig]:
+    """The checked configuration of a run, and the node it came from (to be shown and saved)."""
+    config, node = checked(overrides)
     if config.data.source == "files" and not config.data.dir:
         raise ConfigError(
             "data.dir",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from recsys.core.errors import ConfigError
 from recsys.core.progress import working
-from recsys.pipelines.model_folder import locked, model_folder, settings
+from recsys.pipelines.model_folder import locked, model_folder
 from recsys.pipelines.model_update import Updated, update
+from recsys.pipelines.settings import checked
 from recsys.serving.bundle_place import previous_of
 
 
@@ -39,7 +40,7 @@ def table(done: Updated, folder: Path, seconds: float) -> list[str]:
 
 def main(overrides: Sequence[str]) -> int:
     """Read, apply, exchange, and say what was done."""
-    config = settings(overrides)
+    config, _ = checked(overrides)
     folder = model_folder(config.model, "update")
     if config.events is None and config.items is None:
         raise ConfigError(

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 
 from recsys.core import columns as c
+from recsys.core.codes import Codes
 from recsys.core.errors import DataError
-from recsys.serving.bundle import Bundle
+from recsys.serving.bundle import read_manifest
 
 READERS = {".parquet": pl.scan_parquet, ".csv": lambda path: pl.scan_csv(path, infer_schema=False)}
 
@@ -36,7 +37,8 @@ def read_users(place: str | Path) -> list[str]:
 
 def known_users(model: str | Path) -> list[str]:
     """The users that a model folder knows, in the order of their codes."""
-    users = Bundle.load(model, chances=False).users
+    read_manifest(Path(model))  # says what is no model folder
+    users = Codes.load(Path(model) / "codes" / "users")
     return users.decode(np.arange(len(users)))
 
 

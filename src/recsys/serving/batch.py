@@ -175,7 +175,9 @@ def _write_manifest(
         before, of_kept = np.unique(plan.earlier.state[plan.place[kept]], return_inverse=True)
         state[kept] = 1 + of_kept
         states += [(int(plan.earlier.positions[one]), int(plan.earlier.times[one])) for one in before]
-        popularity += [_longer(plan.earlier.popularity[one], len(popularity[0])) for one in before]
+        popularity += [
+            np.pad(one, (0, len(popularity[0]) - len(one))) for one in plan.earlier.popularity[before]
+        ]
     write_record(work, plan.users, plan.events, state, np.stack(popularity))
     manifest = {
         "key": key,
@@ -192,12 +194,6 @@ def _write_manifest(
     }
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     _atomically(lambda path: path.write_text(text, encoding="utf-8"), work / MANIFEST)
-
-
-def _longer(popularity: Array, items: int) -> Array:
-    out = np.zeros(items, np.float32)
-    out[: len(popularity)] = popularity
-    return out
 
 
 def _atomically(write: Callable[[Path], object], path: Path) -> None:

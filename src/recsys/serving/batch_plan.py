@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recsys.core import columns as c
 from recsys.core.as_of import available
 from recsys.serving.batch_config import BatchConfig
+from recsys.serving.bundle import LEARNED
 from recsys.serving.due import ALL, KEPT, REASONS, change, due, largest
 from recsys.serving.earlier import PART, Earlier, read_earlier
 from recsys.serving.partition import Part
@@ -22,7 +23,6 @@ from recsys.serving.ranker import Ranker
 Array = NDArray[Any]
 DAY_US = 86_400_000_000
 KEY_DIGITS = 16  # of a hash
-LEARNED = ("ranker/", "text/")  # vectors and codes grow; the user tower tells another encoder
 SETTINGS = ("model", "clock", "engine", "columns", "text_columns", "candidates", "select", "rules")
 
 

@@ -49,6 +49,7 @@ NEEDED = {
     "updates": list,
 }
 POPULARITY = "candidates/popularity"
+LEARNED = ("ranker/", "text/")  # what an update leaves alone
 ITEM_KEYS = "vectors/keys.npy"  # what each item's vectors came from: an update encodes what differs
 FORMAT = 3  # of the folder; raise it when an old reader or an old folder would go wrong
 

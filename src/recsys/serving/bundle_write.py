@@ -27,13 +27,13 @@ from recsys.serving.bundle import (
     FIRST_STAGE_FILE,
     FORMAT,
     ITEM_KEYS,
+    LEARNED,
     POPULARITY,
     Bundle,
     check_trees,
 )
 from recsys.serving.known import Known
 
-LEARNED = ("ranker/", "text/")  # what an update leaves alone
 TEXT_FILES = (TEXT_MANIFEST, GRAPH, TABLE, TOKENIZER, "user_tower.npz", IDS)  # its checkpoint stays behind
 
 
