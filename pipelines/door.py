@@ -68,9 +68,8 @@ def with_defaults(overrides: Sequence[str], schema: type) -> list[str]:
     def settable(override: str) -> str:
         key, equals, _ = override.partition("=")
         absent = bool(equals) and key not in named and not _is_choice(override)
-        path = key.split(
-            "."
-        )  # the dataclass above a key knows more names than the files do, and speaks of it
+        path = key.split(".")
+        # of an unknown key the dataclass above it speaks, which knows more names than the files do
         return f"++{override}" if absent and has_field(schema, path[:-1] or path) else override
 
     return [settable(one) for one in overrides]
